@@ -1,0 +1,93 @@
+/**
+ * One way in: a state, an input, a context; one way out: a draft of changes, sends, alarms and a reply.
+ * The order that the shell must honour: commit the changes and alarms, then apply them to what readers see, then send
+ * and reply. `memory` is what the deck remembers between inputs and may forget at any time.
+ */
+import { decideAlarm, decideCatchUp, decideStart } from "./decide_alarm.ts";
+import { decideHello, decideHelloDone, decideSessionClosed } from "./decide_hello.ts";
+import { decideEligibility, decideRemoveNode } from "./decide_node.ts";
+import { decidePlace } from "./decide_place.ts";
+import { decideReports } from "./decide_reports.ts";
+import { decideOpenBatch, decideStop, decideSubmit } from "./decide_submit.ts";
+import { decideSweep } from "./decide_sweep.ts";
+import { decideNodeLost, decideTick } from "./decide_tick.ts";
+import type { Context } from "./draft.ts";
+import { Draft } from "./draft.ts";
+import type { Input, Settings } from "./input.ts";
+import type { State } from "./state.ts";
+
+/** Kept between inputs, lost with the process; nothing that must survive may live here. */
+export interface Memory {
+  /** Placements so far, for schedulers that take turns. */
+  turn: number;
+  lastTickMonoMs: number;
+  /** When nodes became silent all at once and the deck began to suspect itself; null: it does not. */
+  suspectSinceMonoMs: number | null;
+}
+
+export interface World {
+  readonly state: State;
+  readonly settings: Settings;
+  readonly memory: Memory;
+}
+
+export function createMemory(): Memory {
+  return { turn: 0, lastTickMonoMs: -1, suspectSinceMonoMs: null };
+}
+
+export function decide(world: World, input: Input, context: Context): Draft {
+  const draft = new Draft(world.state, context);
+  switch (input.kind) {
+    case "submit":
+      decideSubmit(world, draft, input);
+      break;
+    case "openBatch":
+      decideOpenBatch(world, draft, input);
+      break;
+    case "stop":
+      decideStop(world, draft, input);
+      break;
+    case "setEligibility":
+      decideEligibility(world, draft, input);
+      break;
+    case "removeNode":
+      decideRemoveNode(world, draft, input);
+      break;
+    case "hello":
+      decideHello(world, draft, input);
+      break;
+    case "reports":
+      decideReports(world, draft, input);
+      break;
+    case "helloDone":
+      decideHelloDone(world, draft, input);
+      break;
+    case "sessionClosed":
+      decideSessionClosed(world, draft, input);
+      break;
+    case "tick":
+      decideTick(world, draft);
+      break;
+    case "nodeLost":
+      decideNodeLost(world, draft, input);
+      break;
+    case "alarm":
+      decideAlarm(world, draft, input);
+      break;
+    case "place":
+      decidePlace(world, draft);
+      break;
+    case "sweep":
+      decideSweep(world, draft);
+      break;
+    case "start":
+      decideStart(world, draft);
+      break;
+    case "catchUp":
+      decideCatchUp(world, draft);
+      break;
+    default:
+      input satisfies never;
+  }
+  return draft;
+}

@@ -1,0 +1,39 @@
+/** Alarms only wake: what is due is read from the state. The same is done at every start. */
+import { placeSail, putSail } from "./changes.ts";
+import type { World } from "./decide.ts";
+import type { Draft } from "./draft.ts";
+import type { Input } from "./input.ts";
+
+export function decideAlarm(world: World, draft: Draft, input: Extract<Input, { kind: "alarm" }>): void {
+  if (!input.topic.startsWith("sail/")) return;
+  const sail = world.state.sails.get(input.topic.slice("sail/".length));
+  if (!sail || sail.state !== "pending" || sail.retryAtMs === null) return;
+  const remainingMs = sail.retryAtMs - draft.context.wallMs;
+  if (remainingMs > 0) {
+    // The wall clock went back: the wait is not made longer than it was meant to be by more than that.
+    draft.alarms.push({ topic: input.topic, delayMs: Math.min(remainingMs, 300_000) });
+    return;
+  }
+  const due = putSail(draft, sail, { retryAtMs: null });
+  const last = `${sail.id}-${sail.attempts}`;
+  placeSail(world, draft, due, { avoid: world.state.attempts.get(last)?.nodeId });
+}
+
+/** The cluster gets its identity with the first start; later ones find it. */
+export function decideStart(world: World, draft: Draft): void {
+  const { state, settings } = world;
+  if (!state.cluster) {
+    draft.put("cluster", "cluster", { id: settings.clusterId, createdMs: draft.context.wallMs });
+  }
+  draft.event("deckStarted", `deck started, term ${settings.term}`);
+  draft.follow.push({ kind: "catchUp" });
+}
+
+/** After a start, or when the store answers again: whatever fell due meanwhile. */
+export function decideCatchUp(world: World, draft: Draft): void {
+  const { state } = world;
+  for (const mast of state.masts.values()) {
+    if (mast.status === "down") draft.follow.push({ kind: "nodeLost", nodeId: mast.id });
+  }
+  draft.follow.push({ kind: "place" });
+}

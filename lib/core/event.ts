@@ -1,0 +1,39 @@
+/** What happened, for people and watchers: kept in the store, numbered in the order of commits. */
+
+export type EventKind =
+  | "taskAccepted"
+  | "taskPlaced"
+  | "taskNotPlaced"
+  | "taskRunning"
+  | "taskRestarted"
+  | "taskHealthy"
+  | "taskUnhealthy"
+  | "taskUnknown"
+  | "taskReplaced"
+  | "taskRetrying"
+  | "taskStopping"
+  | "taskCompleted"
+  | "taskFailed"
+  | "taskStopped"
+  | "nodeJoined"
+  | "nodeReady"
+  | "nodeDown"
+  | "nodeDraining"
+  | "nodeDrained"
+  | "nodeResumed"
+  | "nodeRemoved"
+  | "deckStarted";
+
+export interface EventRecord {
+  /** Grows by one with each event; the id of the server-sent stream. */
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly kind: EventKind;
+  readonly sailId: string | null;
+  readonly sailName: string | null;
+  readonly attemptId: string | null;
+  readonly nodeId: string | null;
+  readonly nodeName: string | null;
+  /** One sentence. */
+  readonly message: string;
+}

@@ -1,0 +1,63 @@
+/**
+ * A mast: the deck's record of one node, the machine of one sailor.
+ * Owns the durable record and the live figures beside it, which touch no store.
+ */
+
+/** ready: heard of; down: silent for longer than the node timeout (its attempts are unknown or replaced). */
+export type MastStatus = "ready" | "down";
+
+/** eligible: takes new tasks; draining: none, and those it has move away; drained: draining is done. */
+export type Eligibility = "eligible" | "draining" | "drained";
+
+export interface Capacity {
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+}
+
+export interface MastRecord {
+  readonly id: string;
+  /** The static address as given to the deck, or the sailor's own name. Unique. */
+  readonly name: string;
+  /** `http://host:port` of the sailor's own API; empty when it has none that the deck could reach. */
+  readonly api: string;
+  readonly ip: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly engineId: string;
+  readonly runtimes: readonly ("docker" | "process")[];
+  readonly capacity: Capacity;
+  readonly version: string;
+  readonly status: MastStatus;
+  readonly eligibility: Eligibility;
+  readonly createdMs: number;
+  readonly statusSinceMs: number;
+}
+
+/** Figures of /proc and statfs as the Go original names and scales them (goprocinfo): memory in KiB, disk in bytes. */
+export interface MachineStats {
+  readonly memory: Readonly<Record<string, number>>;
+  readonly disk: { readonly all: number; readonly used: number; readonly free: number; readonly freeInodes: number };
+  readonly cpu: Readonly<Record<string, number | string>>;
+  readonly load: Readonly<Record<string, number>>;
+  readonly taskCount: number;
+}
+
+/** Reserved by tasks that were given to the sailor directly. */
+export interface LocalUse {
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  readonly hostPorts: readonly string[];
+  readonly taskCount: number;
+}
+
+export const NO_LOCAL_USE: LocalUse = { cpuCores: 0, memoryBytes: 0, diskBytes: 0, hostPorts: [], taskCount: 0 };
+
+/** What is known of a node right now and not kept: gone with the deck's process. */
+export interface MastLive {
+  readonly sessionId: string | null;
+  readonly instance: string | null;
+  readonly heardMonoMs: number;
+  readonly stats: MachineStats | null;
+  readonly local: LocalUse;
+}

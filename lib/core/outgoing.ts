@@ -1,0 +1,86 @@
+/** Shapes of the session protocol that decisions read and make; their schemas are in messages/session.ts. */
+import type { AttemptState, Observation } from "./attempt.ts";
+import type { TaskSpec } from "./documents/task.ts";
+import type { Capacity, LocalUse, MachineStats } from "./mast.ts";
+
+/**
+ * exited          its process ended and its policy does not start it again
+ * restartsUsedUp  it may not be restarted any more (exits or health)
+ * notCreated      pull, create or start failed for good
+ * vanished        it was journalled and its container is gone
+ * stopped         somebody asked
+ */
+export type AttemptCause = "exited" | "restartsUsedUp" | "notCreated" | "vanished" | "stopped";
+
+/** What a sailor tells of one attempt. `revision` grows with each change within one process of the sailor. */
+export interface AttemptReport {
+  readonly attemptId: string;
+  readonly sailId: string;
+  readonly number: number;
+  readonly revision: number;
+  readonly state: Exclude<AttemptState, "assigned" | "unknown">;
+  /** Why it ended; null while it has not. */
+  readonly cause: AttemptCause | null;
+  readonly observed: Observation;
+}
+
+/** One attempt that the sailor should run or stop. */
+export interface Assignment {
+  readonly attemptId: string;
+  readonly sailId: string;
+  readonly number: number;
+  readonly desired: "run" | "stop";
+  readonly graceMs: number;
+  /** The sailor has reported it before: when it knows nothing of it now, it is lost and not to be started. */
+  readonly known: boolean;
+  readonly spec: TaskSpec;
+}
+
+export interface Hello {
+  readonly kind: "hello";
+  readonly protocol: number;
+  readonly version: string;
+  readonly nodeId: string;
+  readonly name: string;
+  /** Made anew by each process. */
+  readonly instance: string;
+  /** Null: never joined a cluster. */
+  readonly clusterId: string | null;
+  readonly highestTerm: number;
+  /** `host:port` of the sailor's own API; null: none that others reach. */
+  readonly address: string | null;
+  readonly engineId: string;
+  readonly runtimes: readonly ("docker" | "process")[];
+  readonly capacity: Capacity;
+  readonly labels: Readonly<Record<string, string>>;
+  /** All attempts that are not both ended and acknowledged. */
+  readonly attempts: readonly AttemptReport[];
+  readonly local: LocalUse;
+  readonly stats: MachineStats | null;
+}
+
+export type RefuseCode =
+  | "foreignCluster"
+  | "staleTerm"
+  | "secondInstance"
+  | "protocol"
+  | "unauthorized"
+  | "starting";
+
+export type DeckMessage =
+  | {
+    readonly kind: "welcome";
+    readonly protocol: number;
+    readonly version: string;
+    readonly clusterId: string;
+    readonly term: number;
+    readonly sessionId: string;
+    readonly heartbeatMs: number;
+    readonly timeoutMs: number;
+    readonly assignments: readonly Assignment[];
+  }
+  | { readonly kind: "refuse"; readonly code: RefuseCode; readonly message: string }
+  | {
+    readonly kind: "acknowledge";
+    readonly reports: readonly { readonly attemptId: string; readonly revision: number }[];
+  };

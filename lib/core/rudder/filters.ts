@@ -1,0 +1,129 @@
+/**
+ * Whether a task can run on a node. Each filter refuses with what a person needs to know; the first refusal counts.
+ * Order: what no amount of freed capacity would change stands first.
+ */
+import type { Constraint, TaskSpec } from "../documents/task.ts";
+import { DEFAULT_CPU_CORES, DEFAULT_MEMORY_BYTES } from "../documents/task.ts";
+import type { Reservation } from "../attempt.ts";
+import type { MastLive, MastRecord } from "../mast.ts";
+import { NO_LOCAL_USE } from "../mast.ts";
+import type { EngineBook, State } from "../state.ts";
+import { cpuMillisOf } from "../state.ts";
+import type { Demand } from "./rudder.ts";
+
+/** A node that fits, and what is free on its Engine before the task. */
+export interface Candidate {
+  readonly kind: "candidate";
+  readonly mast: MastRecord;
+  readonly live: MastLive;
+  readonly freeCpuMillis: number;
+  readonly freeMemoryBytes: number;
+  readonly freeDiskBytes: number;
+  /** Attempts of this deck on the node. */
+  readonly tasks: number;
+}
+
+export type RefusalReason =
+  | "down"
+  | "disconnected"
+  | "draining"
+  | "runtime"
+  | "constraint"
+  | "hostPort"
+  | "memory"
+  | "cpu"
+  | "disk";
+
+/** `amount` is what is free (memory, disk: bytes; cpu: thousandths); `detail` names a port or a constraint. */
+export interface Refusal {
+  readonly kind: "refusal";
+  readonly reason: RefusalReason;
+  readonly amount: number;
+  readonly detail: string;
+}
+
+export function demandOf(spec: TaskSpec): Demand {
+  return {
+    cpuMillis: cpuMillisOf(spec.cpuCores ?? DEFAULT_CPU_CORES),
+    memoryBytes: spec.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+    diskBytes: spec.diskBytes,
+    hostPorts: hostPortsOf(spec),
+  };
+}
+
+export function reservationOf(spec: TaskSpec): Reservation {
+  const demand = demandOf(spec);
+  return {
+    cpuCores: demand.cpuMillis / 1000,
+    memoryBytes: demand.memoryBytes,
+    diskBytes: demand.diskBytes,
+    hostPorts: demand.hostPorts,
+  };
+}
+
+/** Host ports that the document claims, as `8080/tcp`. A host process takes the port it listens on. */
+export function hostPortsOf(spec: TaskSpec): string[] {
+  const ports = spec.ports.map((p) => ({ host: p.host ?? (spec.runtime === "process" ? p.container : null), p }));
+  return ports.filter(({ host }) => host !== null).map(({ host, p }) => `${host}/${p.protocol}`);
+}
+
+export function examine(state: State, mast: MastRecord, spec: TaskSpec, demand: Demand): Candidate | Refusal {
+  const live = state.live.get(mast.id);
+  if (mast.status === "down") return refusal("down");
+  if (!live || live.sessionId === null) return refusal("disconnected");
+  if (mast.eligibility !== "eligible") return refusal("draining");
+  if (!mast.runtimes.includes(spec.runtime)) return refusal("runtime", 0, spec.runtime);
+  const unmet = spec.constraints.find((c) => !meets(mast, c));
+  if (unmet) return refusal("constraint", 0, `${unmet.attribute} ${unmet.operator} ${unmet.value}`);
+
+  const book = state.books.get(mast.engineId);
+  const local = localUseOf(state, mast.engineId);
+  const taken = demand.hostPorts.find((port) => book?.hostPorts.has(port) || local.hostPorts.has(port));
+  if (taken) return refusal("hostPort", 0, taken);
+  const freeMemoryBytes = mast.capacity.memoryBytes - (book?.memoryBytes ?? 0) - local.memoryBytes;
+  if (freeMemoryBytes < demand.memoryBytes) return refusal("memory", Math.max(0, freeMemoryBytes));
+  const freeCpuMillis = cpuMillisOf(mast.capacity.cpuCores) - (book?.cpuMillis ?? 0) - local.cpuMillis;
+  if (freeCpuMillis < demand.cpuMillis) return refusal("cpu", Math.max(0, freeCpuMillis));
+  const freeDiskBytes = mast.capacity.diskBytes - (book?.diskBytes ?? 0) - local.diskBytes;
+  if (demand.diskBytes > 0 && freeDiskBytes < demand.diskBytes) return refusal("disk", Math.max(0, freeDiskBytes));
+  return {
+    kind: "candidate",
+    mast,
+    live,
+    freeCpuMillis,
+    freeMemoryBytes,
+    freeDiskBytes,
+    tasks: state.attemptsByNode.get(mast.id)?.size ?? 0,
+  };
+}
+
+function refusal(reason: RefusalReason, amount = 0, detail = ""): Refusal {
+  return { kind: "refusal", reason, amount, detail };
+}
+
+function meets(mast: MastRecord, constraint: Constraint): boolean {
+  const equal = attributeOf(mast, constraint.attribute) === constraint.value;
+  return constraint.operator === "==" ? equal : !equal;
+}
+
+function attributeOf(mast: MastRecord, attribute: string): string | undefined {
+  if (attribute === "node.name") return mast.name;
+  if (attribute === "node.id") return mast.id;
+  if (attribute === "node.runtime") return mast.runtimes.join(",");
+  const key = attribute.slice("node.labels.".length);
+  return Object.hasOwn(mast.labels, key) ? mast.labels[key] : undefined;
+}
+
+/** What tasks that were given to sailors directly take from an Engine, over all sailors that share it. */
+function localUseOf(state: State, engineId: string): EngineBook {
+  const sum: EngineBook = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, hostPorts: new Map() };
+  for (const [nodeId, live] of state.live) {
+    const local = live.local;
+    if (local === NO_LOCAL_USE || local.taskCount === 0 || state.masts.get(nodeId)?.engineId !== engineId) continue;
+    sum.cpuMillis += cpuMillisOf(local.cpuCores);
+    sum.memoryBytes += local.memoryBytes;
+    sum.diskBytes += local.diskBytes;
+    for (const port of local.hostPorts) sum.hostPorts.set(port, new Set([nodeId]));
+  }
+  return sum;
+}

@@ -1,0 +1,221 @@
+/**
+ * The deck's records in memory and what is derived from them.
+ * The deck keeps two: `committed`, which readers see, and `working`, which decisions see and change; a batch that the
+ * store refuses is taken back by putting the committed records over the working ones.
+ *
+ * 1. Every index is a function of the records alone: applying a change and its inverse leaves no trace.
+ * 2. Records are never changed in place.
+ * 3. `live` is shared by both: it is what is known right now, and touches no store.
+ */
+import type { AttemptRecord, Reservation } from "./attempt.ts";
+import { isFinal } from "./attempt.ts";
+import type { EventRecord } from "./event.ts";
+import type { MastLive, MastRecord } from "./mast.ts";
+import { isSailFinal } from "./sail.ts";
+import type { SailRecord, SailState, SpecRecord } from "./sail.ts";
+
+/** An answer that is kept so that the same Idempotency-Key gives it again. */
+export interface IdempotencyRecord {
+  readonly key: string;
+  readonly digest: string;
+  readonly createdMs: number;
+}
+
+export interface ClusterRecord {
+  readonly id: string;
+  readonly createdMs: number;
+}
+
+export interface Records {
+  readonly sail: SailRecord;
+  readonly spec: SpecRecord;
+  readonly attempt: AttemptRecord;
+  readonly mast: MastRecord;
+  readonly event: EventRecord;
+  readonly idempotency: IdempotencyRecord;
+  readonly cluster: ClusterRecord;
+}
+
+export type RecordKind = keyof Records;
+
+export type RecordChange = {
+  readonly [K in RecordKind]: { readonly kind: K; readonly id: string; readonly value: Records[K] | undefined };
+}[RecordKind];
+
+/** What is reserved on one Engine, by all sailors that share it. Processor shares are counted in thousandths. */
+export interface EngineBook {
+  cpuMillis: number;
+  memoryBytes: number;
+  diskBytes: number;
+  /** Host port, as `8080/tcp`, to the attempts that claim it; more than one would break I4. */
+  readonly hostPorts: Map<string, Set<string>>;
+}
+
+export class State {
+  readonly sails = new Map<string, SailRecord>();
+  readonly specs = new Map<string, SpecRecord>();
+  readonly attempts = new Map<string, AttemptRecord>();
+  readonly masts = new Map<string, MastRecord>();
+  /** By sequence, oldest first. */
+  readonly events = new Map<string, EventRecord>();
+  readonly idempotency = new Map<string, IdempotencyRecord>();
+  cluster: ClusterRecord | undefined;
+
+  /** Name to the sail that lives under it. */
+  readonly liveNames = new Map<string, string>();
+  readonly sailsByName = new Map<string, Set<string>>();
+  readonly attemptsBySail = new Map<string, Set<string>>();
+  /** Attempts that are not final or still hold their reservation, by node. */
+  readonly attemptsByNode = new Map<string, Set<string>>();
+  /** Sails without a current attempt that want one, oldest first. */
+  readonly pending = new Set<string>();
+  /** Sails that have ended. */
+  readonly ended = new Set<string>();
+  readonly books = new Map<string, EngineBook>();
+  readonly mastsByName = new Map<string, string>();
+  readonly eventsBySail = new Map<string, Set<string>>();
+  readonly countByState = new Map<SailState, number>();
+  newestEvent = 0;
+
+  constructor(readonly live: Map<string, MastLive> = new Map()) {}
+
+  apply(change: RecordChange): void {
+    switch (change.kind) {
+      case "sail":
+        return this.#applySail(change.id, change.value);
+      case "spec":
+        return put(this.specs, change.id, change.value);
+      case "attempt":
+        return this.#applyAttempt(change.id, change.value);
+      case "mast":
+        return this.#applyMast(change.id, change.value);
+      case "event":
+        return this.#applyEvent(change.id, change.value);
+      case "idempotency":
+        return put(this.idempotency, change.id, change.value);
+      case "cluster":
+        this.cluster = change.value;
+        return;
+      default:
+        return change satisfies never;
+    }
+  }
+
+  /** The record as it stands, typed by its kind. */
+  get<K extends RecordKind>(kind: K, id: string): Records[K] | undefined {
+    const maps = {
+      sail: this.sails,
+      spec: this.specs,
+      attempt: this.attempts,
+      mast: this.masts,
+      event: this.events,
+      idempotency: this.idempotency,
+    };
+    if (kind === "cluster") return this.cluster as Records[K] | undefined;
+    return (maps[kind as Exclude<RecordKind, "cluster">] as Map<string, Records[K]>).get(id);
+  }
+
+  book(engineId: string): EngineBook {
+    let book = this.books.get(engineId);
+    if (!book) {
+      book = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, hostPorts: new Map() };
+      this.books.set(engineId, book);
+    }
+    return book;
+  }
+
+  #applySail(id: string, value: SailRecord | undefined): void {
+    const before = this.sails.get(id);
+    if (before) {
+      dropFrom(this.sailsByName, before.name, id);
+      if (this.liveNames.get(before.name) === id) this.liveNames.delete(before.name);
+      this.countByState.set(before.state, this.countByState.get(before.state)! - 1);
+    }
+    put(this.sails, id, value);
+    if (value) {
+      addTo(this.sailsByName, value.name, id);
+      if (!isSailFinal(value.state)) this.liveNames.set(value.name, id);
+      this.countByState.set(value.state, (this.countByState.get(value.state) ?? 0) + 1);
+    }
+    keep(this.pending, id, value?.state === "pending" && value.desired === "run");
+    keep(this.ended, id, value !== undefined && isSailFinal(value.state));
+  }
+
+  #applyAttempt(id: string, value: AttemptRecord | undefined): void {
+    const before = this.attempts.get(id);
+    if (before) {
+      if (before.holding) release(this.book(before.engineId), before.reservation, id);
+      if (listed(before) && !(value && listed(value) && value.nodeId === before.nodeId)) {
+        dropFrom(this.attemptsByNode, before.nodeId, id);
+      }
+      if (!value) dropFrom(this.attemptsBySail, before.sailId, id);
+    }
+    put(this.attempts, id, value);
+    if (!value) return;
+    addTo(this.attemptsBySail, value.sailId, id);
+    if (listed(value)) addTo(this.attemptsByNode, value.nodeId, id);
+    if (value.holding) reserve(this.book(value.engineId), value.reservation, id);
+  }
+
+  #applyMast(id: string, value: MastRecord | undefined): void {
+    const before = this.masts.get(id);
+    if (before && this.mastsByName.get(before.name) === id) this.mastsByName.delete(before.name);
+    put(this.masts, id, value);
+    if (value) this.mastsByName.set(value.name, id);
+  }
+
+  #applyEvent(id: string, value: EventRecord | undefined): void {
+    const before = this.events.get(id);
+    if (before?.sailId) dropFrom(this.eventsBySail, before.sailId, id);
+    put(this.events, id, value);
+    if (value) {
+      if (value.sailId) addTo(this.eventsBySail, value.sailId, id);
+      if (value.sequence > this.newestEvent) this.newestEvent = value.sequence;
+    }
+  }
+}
+
+/** Whether an attempt is of concern to its node: not over, or not known to be gone. */
+function listed(attempt: AttemptRecord): boolean {
+  return attempt.holding || !isFinal(attempt.state);
+}
+
+/** Thousandths of a core, so that sums are exact. */
+export function cpuMillisOf(cpuCores: number): number {
+  return Math.ceil(cpuCores * 1000 - 1e-6);
+}
+
+function reserve(book: EngineBook, reservation: Reservation, attemptId: string): void {
+  book.cpuMillis += cpuMillisOf(reservation.cpuCores);
+  book.memoryBytes += reservation.memoryBytes;
+  book.diskBytes += reservation.diskBytes;
+  for (const port of reservation.hostPorts) addTo(book.hostPorts, port, attemptId);
+}
+
+function release(book: EngineBook, reservation: Reservation, attemptId: string): void {
+  book.cpuMillis -= cpuMillisOf(reservation.cpuCores);
+  book.memoryBytes -= reservation.memoryBytes;
+  book.diskBytes -= reservation.diskBytes;
+  for (const port of reservation.hostPorts) dropFrom(book.hostPorts, port, attemptId);
+}
+
+function put<V>(map: Map<string, V>, id: string, value: V | undefined): void {
+  if (value === undefined) map.delete(id);
+  else map.set(id, value);
+}
+
+function keep(set: Set<string>, id: string, member: boolean): void {
+  if (member) set.add(id);
+  else set.delete(id);
+}
+
+function addTo(index: Map<string, Set<string>>, key: string, id: string): void {
+  const ids = index.get(key);
+  if (ids) ids.add(id);
+  else index.set(key, new Set([id]));
+}
+
+function dropFrom(index: Map<string, Set<string>>, key: string, id: string): void {
+  const ids = index.get(key);
+  if (ids?.delete(id) && ids.size === 0) index.delete(key);
+}

@@ -1,0 +1,219 @@
+/**
+ * The session protocol between deck and sailor, version 1: one JSON message a frame over one WebSocket.
+ *
+ * 1. The sailor speaks first (`hello`: all it has); the deck answers `welcome` (all it should have) or `refuse`.
+ * 2. After that the deck sends `assign` with a sequence that grows by one; a gap closes the session.
+ * 3. A report is repeated in the next hello until the deck has acknowledged its revision.
+ * 4. Unknown keys are ignored and unknown kinds are skipped, so that neighbouring versions understand each other.
+ *
+ * Streams (logs, exec) use a second socket: see stream.ts.
+ */
+import { z } from "zod";
+import { ATTEMPT_STATES } from "../core/attempt.ts";
+import type { Observation } from "../core/attempt.ts";
+import type { TaskSpec } from "../core/documents/task.ts";
+import type { LocalUse, MachineStats } from "../core/mast.ts";
+import type { Assignment, AttemptCause, AttemptReport } from "../core/outgoing.ts";
+
+export const PROTOCOL_VERSION = 1;
+/** Paths at whoever is dialled, deck or sailor. */
+export const SESSION_PATH = "/v1/session";
+export const STREAM_PATH = "/v1/session/streams";
+
+const id = z.string().min(1).max(160);
+const text = z.string().max(16_384);
+const wall = z.number().nullable();
+
+const boundPort = z.object({
+  container: z.number().int(),
+  protocol: z.enum(["tcp", "udp"]),
+  hostIp: z.string().max(64),
+  host: z.number().int(),
+});
+
+const observation: z.ZodType<Observation> = z.object({
+  containerId: z.string().max(128).nullable(),
+  containerName: z.string().max(256).nullable(),
+  ports: z.array(boundPort).max(256),
+  health: z.enum(["none", "starting", "healthy", "unhealthy"]),
+  healthForMs: z.number(),
+  healthOutput: text.nullable(),
+  restarts: z.number().int(),
+  healthRestarts: z.number().int(),
+  exitCode: z.number().int().nullable(),
+  oomKilled: z.boolean(),
+  startedMs: wall,
+  finishedMs: wall,
+  message: text.nullable(),
+  outputTail: text.nullable(),
+});
+
+const report: z.ZodType<AttemptReport> = z.object({
+  attemptId: id,
+  sailId: id,
+  number: z.number().int().positive(),
+  revision: z.number().int().nonnegative(),
+  state: z.enum(ATTEMPT_STATES).exclude(["assigned", "unknown"]),
+  cause: z.enum(["exited", "restartsUsedUp", "notCreated", "vanished", "stopped"]).nullable(),
+  observed: observation,
+});
+
+// Specs come from the store of the deck, so they are not checked again.
+const assignment: z.ZodType<Assignment> = z.object({
+  attemptId: id,
+  sailId: id,
+  number: z.number().int().positive(),
+  desired: z.enum(["run", "stop"]),
+  graceMs: z.number().nonnegative(),
+  known: z.boolean(),
+  spec: z.custom<TaskSpec>((value) => typeof value === "object" && value !== null && "restart" in value),
+});
+
+const stats: z.ZodType<MachineStats> = z.object({
+  memory: z.record(z.string(), z.number()),
+  disk: z.object({ all: z.number(), used: z.number(), free: z.number(), freeInodes: z.number() }),
+  cpu: z.record(z.string(), z.union([z.number(), z.string()])),
+  load: z.record(z.string(), z.number()),
+  taskCount: z.number().int(),
+});
+
+const localUse: z.ZodType<LocalUse> = z.object({
+  cpuCores: z.number().nonnegative(),
+  memoryBytes: z.number().nonnegative(),
+  diskBytes: z.number().nonnegative(),
+  hostPorts: z.array(z.string().max(16)).max(10_000),
+  taskCount: z.number().int().nonnegative(),
+});
+
+const hello = z.object({
+  kind: z.literal("hello"),
+  protocol: z.number().int(),
+  version: z.string().max(64),
+  nodeId: id,
+  name: z.string().min(1).max(255),
+  /** Made anew by each process. */
+  instance: id,
+  /** Null: never joined a cluster. */
+  clusterId: id.nullable(),
+  highestTerm: z.number().int().nonnegative(),
+  /** `host:port` of the sailor's own API; null: none that others reach. */
+  address: z.string().max(255).nullable(),
+  engineId: z.string().min(1).max(255),
+  runtimes: z.array(z.enum(["docker", "process"])).max(4),
+  capacity: z.object({ cpuCores: z.number(), memoryBytes: z.number(), diskBytes: z.number() }),
+  labels: z.record(z.string().max(256), z.string().max(1024)),
+  /** All attempts that are not both ended and acknowledged. */
+  attempts: z.array(report).max(100_000),
+  local: localUse,
+  stats: stats.nullable(),
+});
+
+const reports = z.object({ kind: z.literal("reports"), reports: z.array(report).max(100_000) });
+const heartbeat = z.object({ kind: z.literal("heartbeat"), local: localUse, stats: stats.nullable() });
+/** Asks a deck that accepts sessions to be sent the whole list again (sent before closing on a gap, for its log). */
+const leaving = z.object({ kind: z.literal("leaving"), reason: z.string().max(1024) });
+
+const welcome = z.object({
+  kind: z.literal("welcome"),
+  protocol: z.number().int(),
+  version: z.string().max(64),
+  clusterId: id,
+  term: z.number().int().positive(),
+  sessionId: id,
+  heartbeatMs: z.number().int().positive(),
+  /** Silence after which either side gives the session up. */
+  timeoutMs: z.number().int().positive(),
+  /** The complete list; what is not on it and belongs to this cluster is to be stopped. */
+  assignments: z.array(assignment).max(100_000),
+});
+
+/** Additions and changes; `drop` names attempts that are not on the list any more. */
+const assign = z.object({
+  kind: z.literal("assign"),
+  term: z.number().int().positive(),
+  sequence: z.number().int().positive(),
+  assignments: z.array(assignment).max(100_000),
+  drop: z.array(id).max(100_000),
+});
+
+const acknowledge = z.object({
+  kind: z.literal("acknowledge"),
+  reports: z.array(z.object({ attemptId: id, revision: z.number().int() })).max(100_000),
+});
+
+/** Answered by a heartbeat at once: asks whether the other end still lives. */
+const ping = z.object({ kind: z.literal("ping") });
+
+/**
+ * foreignCluster  the node belongs to another cluster
+ * staleTerm       the sailor has seen a newer deck
+ * secondInstance  another process with the same node id answers
+ * protocol        no common version
+ */
+const refuse = z.object({
+  kind: z.literal("refuse"),
+  code: z.enum(["foreignCluster", "staleTerm", "secondInstance", "protocol", "unauthorized", "starting"]),
+  message: z.string().max(1024),
+});
+
+export type { Assignment, AttemptCause, AttemptReport };
+export type Hello = z.infer<typeof hello>;
+export type Welcome = z.infer<typeof welcome>;
+export type Refuse = z.infer<typeof refuse>;
+export type SailorMessage =
+  | Hello
+  | z.infer<typeof reports>
+  | z.infer<typeof heartbeat>
+  | z.infer<typeof leaving>
+  | Refuse;
+export type DeckMessage =
+  | Welcome
+  | Refuse
+  | z.infer<typeof assign>
+  | z.infer<typeof acknowledge>
+  | z.infer<typeof ping>;
+
+const sailorMessage = z.discriminatedUnion("kind", [hello, reports, heartbeat, leaving, refuse]);
+const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, assign, acknowledge, ping]);
+
+/** Largest frame that either side reads, bytes. */
+export const FRAME_BYTES_MAX = 64 * 2 ** 20;
+
+export type Parsed<T> =
+  | { readonly kind: "message"; readonly message: T }
+  | { readonly kind: "skip" }
+  | { readonly kind: "bad"; readonly problem: string };
+
+export const parseSailorMessage = (frame: string | Uint8Array) =>
+  parse<SailorMessage>(frame, sailorMessage as z.ZodType<SailorMessage>, [
+    "hello",
+    "reports",
+    "heartbeat",
+    "leaving",
+    "refuse",
+  ]);
+export const parseDeckMessage = (frame: string | Uint8Array) =>
+  parse<DeckMessage>(frame, deckMessage as z.ZodType<DeckMessage>, [
+    "welcome",
+    "refuse",
+    "assign",
+    "acknowledge",
+    "ping",
+  ]);
+
+function parse<T>(frame: string | Uint8Array, schema: z.ZodType<T>, kinds: readonly string[]): Parsed<T> {
+  if (typeof frame !== "string") return { kind: "bad", problem: "a session takes text frames" };
+  let document: unknown;
+  try {
+    document = JSON.parse(frame);
+  } catch (error) {
+    return { kind: "bad", problem: (error as Error).message };
+  }
+  const kind = (document as { kind?: unknown } | null)?.kind;
+  if (typeof kind !== "string") return { kind: "bad", problem: "a message without `kind`" };
+  if (!kinds.includes(kind)) return { kind: "skip" };
+  const result = schema.safeParse(document);
+  if (result.success) return { kind: "message", message: result.data };
+  const issue = result.error.issues[0];
+  return { kind: "bad", problem: `${kind}: ${issue.path.join(".")}: ${issue.message}` };
+}
