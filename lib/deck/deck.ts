@@ -1,0 +1,132 @@
+/**
+ * The deck: wires loop, sessions, streams and reads over one store, and offers them as `DeckApi`.
+ * Owns starting (term, records, catching up), the pulse, and stopping. Everything from outside is passed in.
+ */
+import type { Clock } from "../contracts/clock.ts";
+import type { Dialer } from "../contracts/link.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Random } from "../contracts/random.ts";
+import type { Store } from "../contracts/store.ts";
+import { createMemory } from "../core/decide.ts";
+import type { EventRecord } from "../core/event.ts";
+import type { Settings } from "../core/input.ts";
+import { createApi } from "./api_of_deck.ts";
+import type { DeckApi } from "./api.ts";
+import { keepDialling } from "./dial.ts";
+import { createFeed } from "./feed.ts";
+import { createFigures } from "./figures.ts";
+import { startLoop } from "./loop.ts";
+import { buildStates, loadRecords } from "./records.ts";
+import { createSessions } from "./sessions.ts";
+import { createStreamRelay } from "./streams.ts";
+
+const SWEEP_EVERY_MS = 60_000;
+
+export interface DeckOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly dialer: Dialer;
+  /** `host:port` of sailors to dial, each with the token of its own listener, if it has one. */
+  readonly workers: readonly { readonly address: string; readonly token?: string }[];
+  readonly settings: Omit<Settings, "clusterId" | "term">;
+  readonly commit: string;
+  /** Called when another deck has taken over; this one has let go of everything. */
+  readonly onFenced: () => void;
+}
+
+export interface Deck {
+  readonly api: DeckApi;
+  readonly term: number;
+  readonly clusterId: string;
+  stop(): Promise<void>;
+}
+
+/** Throws when the store cannot be read or written, or was written by a newer version. */
+export async function createDeck(options: DeckOptions): Promise<Deck> {
+  const { clock, random, logger, store } = options;
+  const term = await store.takeTerm();
+  const { working, committed } = buildStates(await loadRecords(store));
+  const clusterId = committed.cluster?.id ?? random.uuid();
+  const settings: Settings = { ...options.settings, clusterId, term };
+  const world = { state: working, settings, memory: createMemory() };
+  const stopping = new AbortController();
+
+  const sessions = createSessions({ loop: () => loop, working, term, clock, random, logger });
+  const streams = createStreamRelay({ logger, clock });
+  const feed = createFeed();
+  const figures = createFigures(committed, () => loop.depth(), () => loop.storeProblem());
+  const loop = startLoop({
+    world,
+    committed,
+    store,
+    term,
+    sequence: await store.lastSequence(),
+    clock,
+    random,
+    logger,
+    hooks: {
+      onSends: (sends) => sessions.send(sends),
+      onEvents: (events) => {
+        for (const event of events) observePlacement(event);
+        feed.publish(events);
+      },
+      onLost: (sessionId) => sessions.close(sessionId, "the deck could not keep what was said; start over"),
+      onCommit: ({ drafts, durationMs }) => {
+        figures.commit.observe(durationMs / 1000);
+        figures.batch.observe(drafts);
+      },
+      onFenced: () => {
+        sessions.closeAll("another deck has taken over");
+        options.onFenced();
+      },
+    },
+  });
+
+  function observePlacement(event: EventRecord): void {
+    if (event.kind !== "taskPlaced" || event.sailId === null) return;
+    const sail = committed.sails.get(event.sailId);
+    if (sail?.attempts === 1) figures.placement.observe((event.atMs - sail.createdMs) / 1000);
+  }
+
+  await loop.request({ kind: "start" });
+  store.onAlarm((topic) => loop.request({ kind: "alarm", topic }));
+  every(settings.heartbeatMs / 2, () => loop.post({ kind: "tick" }));
+  every(settings.heartbeatMs, () => sessions.ping());
+  every(SWEEP_EVERY_MS, () => loop.post({ kind: "sweep" }));
+  for (const worker of options.workers) {
+    keepDialling({ worker, dialer: options.dialer, sessions, streams, clock, random, logger, signal: stopping.signal });
+  }
+
+  function every(periodMs: number, task: () => void): void {
+    let cancel = clock.after(periodMs, run);
+    stopping.signal.addEventListener("abort", () => cancel(), { once: true });
+    function run(): void {
+      if (stopping.signal.aborted) return;
+      task();
+      cancel = clock.after(periodMs, run);
+    }
+  }
+
+  const info = {
+    version: settings.version,
+    commit: options.commit,
+    clusterId,
+    term,
+    scheduler: settings.scheduler,
+    startedMs: clock.wallMs(),
+  };
+  return {
+    api: createApi({ loop, committed, settings, sessions, streams, feed, figures, random, info }),
+    term,
+    clusterId,
+    async stop() {
+      stopping.abort();
+      await loop.stop();
+      sessions.closeAll("the deck is stopping");
+      streams.close();
+      await store.close();
+    },
+  };
+}

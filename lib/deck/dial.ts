@@ -1,0 +1,43 @@
+/** Keeps a session to one static sailor: dials it until it is there, and again whenever the session ends. */
+import type { Clock } from "../contracts/clock.ts";
+import { pause } from "../contracts/clock.ts";
+import type { Dialer } from "../contracts/link.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Random } from "../contracts/random.ts";
+import { SESSION_PATH } from "../messages/session.ts";
+import type { Sessions } from "./sessions.ts";
+import type { StreamRelay } from "./streams.ts";
+
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 2_000;
+/** A session that lasted so long was a good one: the next dial comes at once. */
+const GOOD_SESSION_MS = 5_000;
+
+export async function keepDialling(options: {
+  readonly worker: { readonly address: string; readonly token?: string };
+  readonly dialer: Dialer;
+  readonly sessions: Sessions;
+  readonly streams: StreamRelay;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { worker, dialer, sessions, clock, random, logger, signal } = options;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const link = await dialer.dial(`ws://${worker.address}${SESSION_PATH}`, { token: worker.token, signal });
+      const startedMs = clock.monoMs();
+      const reason = await sessions.accept(link, { staticAddress: worker.address, remoteIp: "" });
+      logger.info("a session ended", { node: worker.address, reason });
+      if (clock.monoMs() - startedMs > GOOD_SESSION_MS) failures = 0;
+    } catch (error) {
+      if (failures === 0 && !signal.aborted) {
+        logger.info("a sailor does not answer yet", { node: worker.address, reason: (error as Error).message });
+      }
+    }
+    const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures++, 10)) * (0.5 + random.next() / 2);
+    await pause(clock, delayMs, signal);
+  }
+}

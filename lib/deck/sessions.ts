@@ -1,0 +1,198 @@
+/**
+ * The deck's ends of the sessions with sailors. Owns links, liveness marks and the per-session sequence of `assign`;
+ * what messages mean is decided in the core. A session that breaks a rule is closed: the next one begins with full truth.
+ */
+import type { Clock } from "../contracts/clock.ts";
+import type { Link } from "../contracts/link.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Random } from "../contracts/random.ts";
+import type { Send } from "../core/draft.ts";
+import type { Assignment } from "../core/outgoing.ts";
+import type { State } from "../core/state.ts";
+import type { DeckMessage } from "../messages/session.ts";
+import { parseSailorMessage } from "../messages/session.ts";
+import type { Loop } from "./loop.ts";
+
+const HELLO_WITHIN_MS = 10_000;
+/** A sailor that lets so much pile up is not reading. */
+const BUFFERED_BYTES_MAX = 64 * 2 ** 20;
+
+interface Session {
+  readonly id: string;
+  readonly link: Link;
+  nodeId: string | null;
+  welcomed: boolean;
+  sequence: number;
+}
+
+export interface Sessions {
+  /** Takes a link that a sailor dialled, or that the deck dialled at `staticAddress`. Resolves when it is closed. */
+  accept(link: Link, options: { readonly staticAddress: string | null; readonly remoteIp: string }): Promise<string>;
+  send(sends: readonly Send[]): void;
+  close(sessionId: string, reason: string): void;
+  /** Asks every sailor for a sign of life. */
+  ping(): void;
+  /** Called when a session has got its welcome. */
+  onWelcome(handler: (sessionId: string, nodeId: string) => void): void;
+  ofNode(nodeId: string): string | undefined;
+  closeAll(reason: string): void;
+}
+
+export function createSessions(options: {
+  readonly loop: () => Loop;
+  readonly working: State;
+  readonly term: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}): Sessions {
+  const { working, clock, random, logger, term } = options;
+  const sessions = new Map<string, Session>();
+  const byNode = new Map<string, Session>();
+  let welcomeHandler: (sessionId: string, nodeId: string) => void = () => {};
+
+  function post(session: Session, message: DeckMessage): void {
+    if (session.link.buffered() > BUFFERED_BYTES_MAX) {
+      return session.link.close("the sailor does not read");
+    }
+    session.link.send(JSON.stringify(message));
+  }
+
+  function close(sessionId: string, reason: string): void {
+    sessions.get(sessionId)?.link.close(reason);
+  }
+
+  function take(session: Session, frame: string | Uint8Array, staticAddress: string | null, remoteIp: string): void {
+    const parsed = parseSailorMessage(frame);
+    if (parsed.kind === "skip") return;
+    if (parsed.kind === "bad") {
+      logger.warn("a sailor sent what cannot be read", { remoteIp, problem: parsed.problem });
+      return session.link.close(`cannot read the message: ${parsed.problem}`);
+    }
+    const { message } = parsed;
+    if (session.nodeId === null && message.kind !== "hello" && message.kind !== "refuse") {
+      return session.link.close("a session begins with hello");
+    }
+    switch (message.kind) {
+      case "hello":
+        if (session.nodeId !== null) return session.link.close("a session has one hello");
+        session.nodeId = message.nodeId;
+        return options.loop().post({ kind: "hello", sessionId: session.id, hello: message, staticAddress, remoteIp });
+      case "reports":
+        heard(session);
+        return options.loop().post({
+          kind: "reports",
+          sessionId: session.id,
+          nodeId: session.nodeId!,
+          reports: message.reports,
+          hello: null,
+        });
+      case "heartbeat": {
+        const live = heard(session);
+        if (!live) return;
+        const changed = JSON.stringify(live.local) !== JSON.stringify(message.local);
+        working.live.set(session.nodeId!, { ...live, stats: message.stats ?? live.stats, local: message.local });
+        if (changed) options.loop().post({ kind: "place" });
+        return;
+      }
+      case "leaving":
+      case "refuse":
+        logger.warn("a sailor ended its session", {
+          node: staticAddress ?? session.nodeId,
+          reason: message.kind === "refuse" ? message.message : message.reason,
+        });
+        return session.link.close("as the sailor asked");
+      default:
+        message satisfies never;
+    }
+  }
+
+  function heard(session: Session) {
+    const live = working.live.get(session.nodeId!);
+    if (!live || live.sessionId !== session.id) return undefined;
+    const now = { ...live, heardMonoMs: clock.monoMs() };
+    working.live.set(session.nodeId!, now);
+    return now;
+  }
+
+  return {
+    accept(link, { staticAddress, remoteIp }) {
+      const session: Session = { id: random.uuid(), link, nodeId: null, welcomed: false, sequence: 0 };
+      sessions.set(session.id, session);
+      const cancel = clock.after(HELLO_WITHIN_MS, () => {
+        if (session.nodeId === null) link.close("no hello came");
+      });
+      return new Promise((resolve) => {
+        link.onClose((reason) => {
+          cancel();
+          sessions.delete(session.id);
+          if (session.nodeId !== null) {
+            if (byNode.get(session.nodeId) === session) byNode.delete(session.nodeId);
+            options.loop().post({ kind: "sessionClosed", sessionId: session.id, nodeId: session.nodeId });
+          }
+          resolve(reason);
+        });
+        link.onFrame((frame) => take(session, frame, staticAddress, remoteIp));
+      });
+    },
+    send(sends) {
+      const toNodes = new Map<string, { assignments: Map<string, Assignment>; drop: Set<string> }>();
+      const flush = () => {
+        for (const [nodeId, { assignments, drop }] of toNodes) {
+          const session = byNode.get(nodeId);
+          if (!session) continue;
+          post(session, {
+            kind: "assign",
+            term,
+            sequence: ++session.sequence,
+            assignments: [...assignments.values()],
+            drop: [...drop],
+          });
+        }
+        toNodes.clear();
+      };
+      for (const send of sends) {
+        switch (send.kind) {
+          case "assign":
+          case "drop": {
+            const entry = toNodes.get(send.nodeId) ?? { assignments: new Map(), drop: new Set() };
+            toNodes.set(send.nodeId, entry);
+            if (send.kind === "assign") entry.assignments.set(send.assignment.attemptId, send.assignment);
+            else entry.drop.add(send.attemptId);
+            break;
+          }
+          case "message": {
+            const session = sessions.get(send.sessionId);
+            if (!session) break;
+            // What was decided before a welcome is part of its list; what comes after must follow it.
+            if (send.message.kind === "welcome") flush();
+            post(session, send.message as DeckMessage);
+            if (send.message.kind === "welcome") {
+              session.welcomed = true;
+              byNode.set(session.nodeId!, session);
+              welcomeHandler(session.id, session.nodeId!);
+            }
+            break;
+          }
+          case "close":
+            close(send.sessionId, send.reason);
+            break;
+          default:
+            send satisfies never;
+        }
+      }
+      flush();
+    },
+    close,
+    ping() {
+      for (const session of byNode.values()) post(session, { kind: "ping" });
+    },
+    onWelcome(handler) {
+      welcomeHandler = handler;
+    },
+    ofNode: (nodeId) => byNode.get(nodeId)?.id,
+    closeAll(reason) {
+      for (const session of [...sessions.values()]) session.link.close(reason);
+    },
+  };
+}
