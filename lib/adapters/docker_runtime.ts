@@ -1,0 +1,229 @@
+/**
+ * The runtime over a Docker Engine (API 1.41 or later, or Podman's compatible socket), through dockerode.
+ * Owns calls and their errors; documents are translated in docker_translate.ts, streams are in docker_streams.ts.
+ */
+import Docker from "dockerode";
+import { Buffer } from "node:buffer";
+import { statfs } from "node:fs/promises";
+import type { Clock } from "../contracts/clock.ts";
+import { pause } from "../contracts/clock.ts";
+import type { ContainerObservation, ContainerSpec, Runtime, RuntimeInfo } from "../contracts/runtime.ts";
+import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
+import { containerEvents, containerExec, containerLogs } from "./docker_streams.ts";
+import { createOptions, observationOf, runtimeError, statusCodeOf, wordsOf } from "./docker_translate.ts";
+import { credentialsFor } from "./registry_auth.ts";
+import { tarOf } from "./tar.ts";
+
+export interface DockerRuntimeOptions {
+  /** As in DOCKER_HOST; the environment's or the default socket when absent. */
+  readonly host?: string;
+  readonly nodeId: string;
+  readonly clock: Clock;
+  /** Credentials of registries, in Docker's config format. */
+  readonly registryAuthFile?: string;
+}
+
+const REMOVAL_WITHIN_MS = 10_000;
+
+export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
+  const { nodeId, clock } = options;
+  const docker = dockerAt(options.host ?? Deno.env.get("DOCKER_HOST"));
+  const label = `${LABEL_NODE}=${nodeId}`;
+  const pulls = new Map<string, SharedPull>();
+
+  async function inspect(name: string): Promise<ContainerObservation | undefined> {
+    const info = await inspectInfo(name);
+    return info && observationOf(info);
+  }
+
+  async function inspectInfo(name: string): Promise<Docker.ContainerInspectInfo | undefined> {
+    try {
+      return await docker.getContainer(name).inspect();
+    } catch (error) {
+      if (statusCodeOf(error) === 404) return undefined;
+      throw runtimeError(error, "other");
+    }
+  }
+
+  async function create(spec: ContainerSpec, signal: AbortSignal): Promise<ContainerObservation> {
+    signal.throwIfAborted();
+    let container: Docker.Container;
+    try {
+      container = await docker.createContainer(createOptions(spec, nodeId));
+    } catch (error) {
+      if (statusCodeOf(error) === 409) {
+        const existing = await inspect(spec.name);
+        if (existing && existing.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT]) return existing;
+      }
+      throw runtimeError(error, "create");
+    }
+    if (spec.files.length > 0) {
+      try {
+        await container.putArchive(Buffer.from(tarOf(spec.files)), { path: "/" });
+      } catch (error) {
+        await remove(container.id);
+        throw new RuntimeError("failed", `its files could not be placed: ${wordsOf(error)}`);
+      }
+    }
+    return {
+      id: container.id,
+      name: spec.name,
+      labels: { ...spec.labels, [LABEL_NODE]: nodeId },
+      status: "created",
+      exitCode: null,
+      oomKilled: false,
+      startedMs: null,
+      finishedMs: null,
+      runtimeRestarts: 0,
+      ports: [],
+      address: null,
+      error: null,
+    };
+  }
+
+  async function remove(name: string): Promise<void> {
+    const deadlineMs = clock.monoMs() + REMOVAL_WITHIN_MS;
+    while (true) {
+      try {
+        return void await docker.getContainer(name).remove({ force: true, v: true });
+      } catch (error) {
+        if (statusCodeOf(error) === 404) return;
+        const underWay = statusCodeOf(error) === 409 && /in progress/.test(wordsOf(error));
+        if (!underWay || clock.monoMs() > deadlineMs) throw runtimeError(error, "other");
+        await pause(clock, 50);
+      }
+    }
+  }
+
+  async function pullOnce(image: string, signal: AbortSignal): Promise<void> {
+    const authconfig = options.registryAuthFile ? await credentialsFor(image, options.registryAuthFile) : undefined;
+    try {
+      const stream = await docker.pull(image, { ...(authconfig ? { authconfig } : {}), abortSignal: signal });
+      await new Promise<void>((resolve, reject) =>
+        docker.modem.followProgress(stream, (error: Error | null) => error ? reject(error) : resolve())
+      );
+    } catch (error) {
+      const known = runtimeError(error, "other");
+      if (known.code === "unavailable") throw known;
+      throw new RuntimeError("failed", `cannot pull ${image}: ${known.message}`);
+    }
+  }
+
+  return {
+    kind: "docker",
+    async info(): Promise<RuntimeInfo> {
+      try {
+        const info = await docker.info();
+        const disk = await diskBytes(info.DockerRootDir);
+        return {
+          engineId: String(info.ID || info.Name),
+          version: String(info.ServerVersion),
+          capacity: { cpuCores: Number(info.NCPU), memoryBytes: Number(info.MemTotal), diskBytes: disk },
+        };
+      } catch (error) {
+        throw runtimeError(error, "other");
+      }
+    },
+    async list() {
+      try {
+        const rows = await docker.listContainers({ all: true, filters: { label: [label] } });
+        const found = await Promise.all(rows.map((row) => inspect(row.Id)));
+        return found.filter((container) => container !== undefined);
+      } catch (error) {
+        throw runtimeError(error, "other");
+      }
+    },
+    inspect,
+    inspectRaw: inspectInfo,
+    async hasImage(image) {
+      try {
+        await docker.getImage(image).inspect();
+        return true;
+      } catch (error) {
+        if (statusCodeOf(error) === 404) return false;
+        throw runtimeError(error, "other");
+      }
+    },
+    pull(image, signal) {
+      let shared = pulls.get(image);
+      if (!shared) {
+        const created = sharePull((abort) => pullOnce(image, abort).finally(() => pulls.delete(image)));
+        pulls.set(image, shared = created);
+      }
+      return shared.wait(signal);
+    },
+    create,
+    async start(name) {
+      try {
+        await docker.getContainer(name).start();
+      } catch (error) {
+        if (statusCodeOf(error) !== 304) throw runtimeError(error, "start");
+      }
+    },
+    async stop(name, graceMs) {
+      const container = docker.getContainer(name);
+      try {
+        // First, or the Engine brings it back: at once, or at its own next start.
+        await container.update({ RestartPolicy: { Name: "no" } });
+        await container.stop({ t: Math.ceil(graceMs / 1000) });
+      } catch (error) {
+        const status = statusCodeOf(error);
+        if (status !== 304 && status !== 404) throw runtimeError(error, "other");
+      }
+    },
+    remove,
+    logs: (name, request, signal) => containerLogs(docker, name, request, signal),
+    exec: (name, request) => containerExec(docker, name, request, clock),
+    events: (signal) => containerEvents(docker, label, clock, signal),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** A client of the Engine at `host` (`unix://PATH`, `tcp://HOST:PORT`); undefined: the default socket. */
+function dockerAt(host: string | undefined): Docker {
+  if (host === undefined || host === "") return new Docker({ socketPath: "/var/run/docker.sock" });
+  if (host.startsWith("unix://")) return new Docker({ socketPath: host.slice("unix://".length) });
+  return new Docker(); // Reads DOCKER_HOST and the TLS settings beside it.
+}
+
+async function diskBytes(path: string | undefined): Promise<number> {
+  for (const candidate of [path, "/"]) {
+    if (!candidate) continue;
+    try {
+      const stats = await statfs(candidate);
+      return Number(stats.bsize) * Number(stats.blocks);
+    } catch (error) {
+      // The Engine's directory may be closed to this user, or on another machine.
+      if (candidate === "/") throw error;
+    }
+  }
+  return 0;
+}
+
+interface SharedPull {
+  wait(signal: AbortSignal): Promise<void>;
+}
+
+/** One pull for all who want the image; it is given up when the last of them has gone. */
+function sharePull(run: (abort: AbortSignal) => Promise<void>): SharedPull {
+  const abort = new AbortController();
+  const done = run(abort.signal);
+  done.catch(() => {});
+  let waiting = 0;
+  return {
+    async wait(signal) {
+      waiting++;
+      const gone = Promise.withResolvers<never>();
+      gone.promise.catch(() => {});
+      const leave = () => gone.reject(new RuntimeError("failed", "the pull was given up"));
+      signal.addEventListener("abort", leave);
+      try {
+        if (signal.aborted) leave();
+        await Promise.race([done, gone.promise]);
+      } finally {
+        signal.removeEventListener("abort", leave);
+        if (--waiting === 0) abort.abort();
+      }
+    },
+  };
+}
