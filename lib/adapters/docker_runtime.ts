@@ -171,6 +171,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         if (status !== 304 && status !== 404) throw runtimeError(error, "other");
       }
     },
+    async restart(name, graceMs) {
+      try {
+        await docker.getContainer(name).restart({ t: Math.ceil(graceMs / 1000) });
+      } catch (error) {
+        throw runtimeError(error, "start");
+      }
+    },
     remove,
     logs: (name, request, signal) => containerLogs(docker, name, request, signal),
     exec: (name, request) => containerExec(docker, name, request, clock),

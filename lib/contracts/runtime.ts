@@ -152,6 +152,8 @@ export interface Runtime {
   start(name: string): Promise<void>;
   /** Signal, wait at most `graceMs`, kill. Does nothing to one that does not run or does not exist. */
   stop(name: string, graceMs: number): Promise<void>;
+  /** Stops and starts it; its restart policy stays. */
+  restart(name: string, graceMs: number): Promise<void>;
   /** Kills it if need be. Does nothing when there is none. */
   remove(name: string): Promise<void>;
   /** Ends when the container ends (follow), or at the end of what there is. Works after exit. */

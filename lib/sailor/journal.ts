@@ -1,0 +1,153 @@
+/**
+ * What the sailor must still know after a crash: its cluster, and every attempt from before the first call to the Engine
+ * until its container is removed. Writes of one turn are one commit; a store that refuses is tried again until it takes them.
+ */
+import type { Clock } from "../contracts/clock.ts";
+import { pause } from "../contracts/clock.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Change, CommitGroup, Store } from "../contracts/store.ts";
+import type { AttemptState, Observation } from "../core/attempt.ts";
+import type { TaskSpec } from "../core/documents/task.ts";
+import type { AttemptCause } from "../core/outgoing.ts";
+import type { OriginalFields } from "../core/sail.ts";
+
+export const LOCAL = "local";
+
+export interface Outcome {
+  readonly state: Extract<AttemptState, "completed" | "failed" | "stopped" | "lost">;
+  readonly cause: AttemptCause;
+  readonly observed: Observation;
+  readonly endedMs: number;
+}
+
+/**
+ * accepted  journalled; the Engine may or may not have made its container
+ * started   from here on it is adopted or lost, never made again
+ */
+export interface Entry {
+  readonly attemptId: string;
+  readonly sailId: string;
+  readonly number: number;
+  /** The cluster's id, or `local`. */
+  readonly owner: string;
+  readonly createdMs: number;
+  phase: "accepted" | "started";
+  desired: "run" | "stop";
+  graceMs: number;
+  restarts: number;
+  healthRestarts: number;
+  /** The start that was counted last. */
+  lastStartedMs: number | null;
+  runtimeRestarts: number;
+  outcome: Outcome | null;
+  acknowledged: boolean;
+}
+
+/** Never changes, and is large: a record of its own. */
+export interface EntryDocument {
+  readonly spec: TaskSpec;
+  readonly original: OriginalFields | null;
+  readonly originalEventId: string | null;
+}
+
+export interface Membership {
+  readonly clusterId: string | null;
+  readonly highestTerm: number;
+}
+
+export interface Journal {
+  readonly membership: Membership;
+  readonly entries: ReadonlyMap<string, { readonly entry: Entry; readonly document: EntryDocument }>;
+  setMembership(membership: Membership): Promise<void>;
+  add(entry: Entry, document: EntryDocument): Promise<void>;
+  /** Resolves once the entry as it stands now is durable. */
+  save(entry: Entry): Promise<void>;
+  remove(attemptId: string): Promise<void>;
+}
+
+const RETRY_MS = 1_000;
+
+export async function openJournal(
+  options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<Journal> {
+  const { store, clock, logger, signal } = options;
+  const term = await store.takeTerm();
+  const entries = new Map<string, { entry: Entry; document: EntryDocument }>();
+  const documents = new Map<string, EntryDocument>();
+  const found: Entry[] = [];
+  let membership: Membership = { clusterId: null, highestTerm: 0 };
+  for await (const { key, value } of store.load()) {
+    if (key[0] === "membership") membership = value as Membership;
+    else if (key[0] === "document") documents.set(String(key[1]), value as EntryDocument);
+    else if (key[0] === "entry") found.push(value as Entry);
+  }
+  for (const entry of found) entries.set(entry.attemptId, { entry, document: documents.get(entry.attemptId)! });
+
+  let sequence = await store.lastSequence();
+  let waiting: { changes: Change[]; done: () => void }[] = [];
+  let writing = false;
+
+  function write(changes: Change[]): Promise<void> {
+    return new Promise((done) => {
+      waiting.push({ changes, done });
+      if (!writing) {
+        writing = true;
+        void drain();
+      }
+    });
+  }
+
+  async function drain(): Promise<void> {
+    // One turn later: what many attempts write at the same time goes into one commit.
+    await Promise.resolve();
+    while (waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      const groups: CommitGroup[] = batch.map(({ changes }) => ({ sequence: ++sequence, changes, alarms: [] }));
+      await commit(groups);
+      for (const { done } of batch) done();
+    }
+    writing = false;
+  }
+
+  async function commit(groups: readonly CommitGroup[]): Promise<void> {
+    let left = groups;
+    while (left.length > 0 && !signal.aborted) {
+      const outcome = await store.commit(left, term);
+      if (outcome.kind === "done") return;
+      const problem = outcome.kind === "fenced" ? "another sailor uses this data" : outcome.error.message;
+      logger.error("the journal cannot be written; nothing is started until it can", { problem });
+      await pause(clock, RETRY_MS, signal);
+      const last = await store.lastSequence();
+      left = left.filter((group) => group.sequence > last);
+    }
+  }
+
+  const put = (entry: Entry): Change => ({
+    kind: "put",
+    key: ["entry", entry.attemptId],
+    value: structuredClone(entry),
+  });
+  return {
+    get membership() {
+      return membership;
+    },
+    entries,
+    setMembership(next) {
+      membership = next;
+      return write([{ kind: "put", key: ["membership"], value: next }]);
+    },
+    add(entry, document) {
+      entries.set(entry.attemptId, { entry, document });
+      return write([put(entry), { kind: "put", key: ["document", entry.attemptId], value: document }]);
+    },
+    save: (entry) => write([put(entry)]),
+    remove(attemptId) {
+      entries.delete(attemptId);
+      return write([
+        { kind: "delete", key: ["entry", attemptId] },
+        { kind: "delete", key: ["document", attemptId] },
+      ]);
+    },
+  };
+}
