@@ -4,7 +4,8 @@ import { pause } from "../contracts/clock.ts";
 import type { Dialer } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Random } from "../contracts/random.ts";
-import { SESSION_PATH } from "../messages/session.ts";
+import { SESSION_PATH, STREAM_PATH } from "../messages/session.ts";
+import { keepStreamLink } from "../session/stream_dial.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
 
@@ -23,13 +24,28 @@ export async function keepDialling(options: {
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { worker, dialer, sessions, clock, random, logger, signal } = options;
+  const { worker, dialer, sessions, streams, clock, random, logger, signal } = options;
   let failures = 0;
   while (!signal.aborted) {
     try {
       const link = await dialer.dial(`ws://${worker.address}${SESSION_PATH}`, { token: worker.token, signal });
       const startedMs = clock.monoMs();
-      const reason = await sessions.accept(link, { staticAddress: worker.address, remoteIp: "" });
+      const over = new AbortController();
+      const reason = await sessions.accept(link, {
+        staticAddress: worker.address,
+        remoteIp: "",
+        onWelcome: (sessionId) =>
+          void keepStreamLink({
+            dialer,
+            url: `ws://${worker.address}${STREAM_PATH}`,
+            token: worker.token,
+            sessionId,
+            clock,
+            signal: over.signal,
+            onLink: (streamLink) => streams.attach(streamLink, sessionId),
+          }),
+      });
+      over.abort();
       logger.info("a session ended", { node: worker.address, reason });
       if (clock.monoMs() - startedMs > GOOD_SESSION_MS) failures = 0;
     } catch (error) {

@@ -21,19 +21,24 @@ interface Session {
   readonly id: string;
   readonly link: Link;
   nodeId: string | null;
-  welcomed: boolean;
   sequence: number;
+  readonly onWelcome: (sessionId: string) => void;
+}
+
+export interface AcceptOptions {
+  /** The address that the deck dialled; null: the sailor dialled. */
+  readonly staticAddress: string | null;
+  readonly remoteIp: string;
+  readonly onWelcome?: (sessionId: string) => void;
 }
 
 export interface Sessions {
   /** Takes a link that a sailor dialled, or that the deck dialled at `staticAddress`. Resolves when it is closed. */
-  accept(link: Link, options: { readonly staticAddress: string | null; readonly remoteIp: string }): Promise<string>;
+  accept(link: Link, options: AcceptOptions): Promise<string>;
   send(sends: readonly Send[]): void;
   close(sessionId: string, reason: string): void;
   /** Asks every sailor for a sign of life. */
   ping(): void;
-  /** Called when a session has got its welcome. */
-  onWelcome(handler: (sessionId: string, nodeId: string) => void): void;
   ofNode(nodeId: string): string | undefined;
   closeAll(reason: string): void;
 }
@@ -49,7 +54,6 @@ export function createSessions(options: {
   const { working, clock, random, logger, term } = options;
   const sessions = new Map<string, Session>();
   const byNode = new Map<string, Session>();
-  let welcomeHandler: (sessionId: string, nodeId: string) => void = () => {};
 
   function post(session: Session, message: DeckMessage): void {
     if (session.link.buffered() > BUFFERED_BYTES_MAX) {
@@ -116,8 +120,8 @@ export function createSessions(options: {
   }
 
   return {
-    accept(link, { staticAddress, remoteIp }) {
-      const session: Session = { id: random.uuid(), link, nodeId: null, welcomed: false, sequence: 0 };
+    accept(link, { staticAddress, remoteIp, onWelcome = () => {} }) {
+      const session: Session = { id: random.uuid(), link, nodeId: null, sequence: 0, onWelcome };
       sessions.set(session.id, session);
       const cancel = clock.after(HELLO_WITHIN_MS, () => {
         if (session.nodeId === null) link.close("no hello came");
@@ -168,9 +172,8 @@ export function createSessions(options: {
             if (send.message.kind === "welcome") flush();
             post(session, send.message as DeckMessage);
             if (send.message.kind === "welcome") {
-              session.welcomed = true;
               byNode.set(session.nodeId!, session);
-              welcomeHandler(session.id, session.nodeId!);
+              session.onWelcome(session.id);
             }
             break;
           }
@@ -186,9 +189,6 @@ export function createSessions(options: {
     close,
     ping() {
       for (const session of byNode.values()) post(session, { kind: "ping" });
-    },
-    onWelcome(handler) {
-      welcomeHandler = handler;
     },
     ofNode: (nodeId) => byNode.get(nodeId)?.id,
     closeAll(reason) {

@@ -18,12 +18,16 @@ import type { Capacity, LocalUse, MachineStats } from "../core/mast.ts";
 import { reservationOf } from "../core/rudder/filters.ts";
 import type { OriginalFields } from "../core/sail.ts";
 import type { Assignment, Hello } from "../messages/session.ts";
-import { PROTOCOL_VERSION, SESSION_PATH } from "../messages/session.ts";
+import { PROTOCOL_VERSION, SESSION_PATH, STREAM_PATH } from "../messages/session.ts";
+import { awaitBind } from "../session/bound_link.ts";
+import { keepStreamLink } from "../session/stream_dial.ts";
+import { createStreamMux } from "../session/stream_mux.ts";
 import type { Entry, EntryDocument, Journal } from "./journal.ts";
 import { LOCAL, openJournal } from "./journal.ts";
 import { keepEnded } from "./retention.ts";
 import type { Session, SessionHost } from "./session.ts";
 import { runSession } from "./session.ts";
+import { serveStream } from "./serve_streams.ts";
 import { createSlots } from "./slots.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -47,8 +51,6 @@ export interface SailorOptions {
   readonly adopt: boolean;
   /** Containers that are made or started at once. */
   readonly width?: number;
-  /** Called with each session that was welcomed, to open its stream link where this side dialled. */
-  readonly onWelcomed?: (sessionId: string, signal: AbortSignal) => void;
 }
 
 export interface LocalTask {
@@ -69,6 +71,7 @@ export interface SailorTask {
 export interface Sailor {
   readonly nodeId: string;
   acceptSession(link: Link): void;
+  acceptStreams(link: Link): void;
   /** Keeps a session with the deck at `url` (ws or http) until the sailor stops. */
   join(dialer: Dialer, url: string, token?: string): void;
   localSubmit(task: LocalTask): Promise<{ kind: "accepted"; id: string } | { kind: "conflict"; message: string }>;
@@ -76,7 +79,6 @@ export interface Sailor {
   tasks(): Iterable<SailorTask>;
   inspectRaw(sailId: string): Promise<unknown | undefined>;
   stats(): Promise<MachineStats>;
-  containerOf(attemptId: string): { readonly runtime: Runtime; readonly name: string } | undefined;
   notReady(): string | null;
   /** Containers live on. */
   stop(): Promise<void>;
@@ -99,6 +101,8 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
   const slots = createSlots(options.width ?? SLOTS_DEFAULT);
   const dirty = new Set<Supervisor>();
   const away = new Set<Runtime>(runtimes);
+  /** Of the links that this side dialled. */
+  const dials = new Map<Link, { dialer: Dialer; url: string; token: string | undefined; over: AbortController }>();
   let session: Session | null = null;
   let cancelRetention = () => {};
   if (options.adopt) await journal.setMembership({ clusterId: null, highestTerm: 0 });
@@ -218,7 +222,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       // Listed attempts are taken in without waiting: their way to the Engine is not to be longer than it must.
       void stopUnlistedContainers(welcome.clusterId, listed);
       await Promise.all([...welcome.assignments.map(assign), ...unlisted.map((s) => s.stop(s.spec.graceMs))]);
-      options.onWelcomed?.(welcome.sessionId, signal);
+      openStreams(next.link, welcome.sessionId);
       // What changed between hello and welcome was told to nobody.
       session.report([...supervisors.values()].filter(ofCluster).filter(untold).map((s) => s.report));
     },
@@ -354,6 +358,9 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
     acceptSession(link) {
       void runSession({ link, host, clock, logger }).then((reason) => ended(link, reason));
     },
+    acceptStreams(link) {
+      awaitBind(link, (_sessionId, bound) => serveStreams(bound));
+    },
     join(dialer, url, token) {
       void keepJoined(dialer, url, token);
     },
@@ -409,10 +416,6 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       return supervisor && await supervisor.runtime.inspectRaw(supervisor.name);
     },
     stats,
-    containerOf(attemptId) {
-      const supervisor = supervisors.get(attemptId);
-      return supervisor && { runtime: supervisor.runtime, name: supervisor.name };
-    },
     notReady: () =>
       away.size === 0 ? null : `the ${[...away].map((r) => r.kind).join(" and ")} runtime does not answer`,
     async stop() {
@@ -425,8 +428,44 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
     },
   };
 
+  function serveStreams(link: Link): void {
+    createStreamMux(link, (request, stream) => serveStream(containerOf, request, stream));
+  }
+
+  function containerOf(attemptId: string): { runtime: Runtime; name: string } | undefined {
+    const supervisor = supervisors.get(attemptId);
+    return supervisor && { runtime: supervisor.runtime, name: supervisor.name };
+  }
+
+  /** Whoever dialled the session dials its streams too. */
+  function openStreams(link: Link, sessionId: string): void {
+    const dialled = dials.get(link);
+    if (!dialled) return;
+    void keepStreamLink({
+      dialer: dialled.dialer,
+      url: new URL(STREAM_PATH, dialled.url).href,
+      token: dialled.token,
+      sessionId,
+      clock,
+      signal: dialled.over.signal,
+      onLink: (streamLink) =>
+        new Promise((resolve) => {
+          serveStreams({
+            ...streamLink,
+            onClose: (handler) =>
+              streamLink.onClose((reason) => {
+                handler(reason);
+                resolve();
+              }),
+          });
+        }),
+    });
+  }
+
   function ended(link: Link, reason: string): void {
     if (session?.link === link) session = null;
+    dials.get(link)?.over.abort();
+    dials.delete(link);
     if (!signal.aborted) logger.info("a session ended", { reason });
   }
 
@@ -436,6 +475,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       const startedMs = clock.monoMs();
       try {
         const link = await dialer.dial(new URL(SESSION_PATH, url).href, { token, signal });
+        dials.set(link, { dialer, url, token, over: new AbortController() });
         ended(link, await runSession({ link, host, clock, logger }));
         if (clock.monoMs() - startedMs > REDIAL_MAX_MS) failures = 0;
       } catch (error) {

@@ -1,0 +1,27 @@
+# Every target works on a fresh Debian machine that has node, npm and make (and, for containers, root).
+# Deno comes from PATH when it is a fit 2.9, else from npm into .toolchain/ (tools/toolchain.sh).
+
+.PHONY: help demo test build check clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    build, then show Ormen at work on this machine"
+	@echo "make test    check, build and every test; starts a private Docker Engine where none answers"
+	@echo "make build   one executable file: dist/ormen"
+	@echo "make check   format, lint, types, import rules (seconds)"
+	@echo "make clean   remove what these made, the toolchain included"
+
+demo:
+	@sh tools/demo.sh
+
+test:
+	@sh tools/test.sh
+
+build:
+	@sh tools/build.sh
+
+check:
+	@sh tools/check.sh
+
+clean:
+	@rm -rf dist .toolchain node_modules coverage bench/latest.json

@@ -1,0 +1,83 @@
+/** `ormen sailor`: runs a worker. Owns its flags; start_sailor.ts, loaded when all of them are right, does the rest. */
+import type { Command } from "commander";
+import { action, collect, type Context, printJson, tokenOf, withExample, withJson } from "./context.ts";
+import { SAILOR_PORT } from "./deck.ts";
+import { wrongUsage } from "./failure.ts";
+import { runUntilSignal } from "./lifetime.ts";
+import { type ListenFlags, listenOptions, withListen, withoutSecrets } from "./listen.ts";
+import { coresOf, joinOf, labelsOf, namesOf, RUNTIMES, type SailorOptions, sizeOf } from "./options.ts";
+import { systemdUnit } from "./unit.ts";
+
+export interface SailorFlags extends ListenFlags {
+  readonly name?: string;
+  readonly join?: string;
+  readonly joinTokenFile?: string;
+  readonly labels?: readonly string[];
+  readonly runtime: string;
+  readonly reserveCpu: string;
+  readonly reserveMemory: string;
+  readonly advertiseHost?: string;
+  readonly registryAuth?: string;
+  readonly adopt?: boolean;
+}
+
+export function addSailor(program: Command, context: Context, args: readonly string[]): void {
+  const command = program.command("sailor").description("run a worker");
+  withListen(command, SAILOR_PORT)
+    .option("-n, --name <name>", "name of the node (default: kept in the data directory)")
+    .option("--join <url>", "dial this deck, such as http://deck:5555 (default: wait to be dialled)")
+    .option("--join-token-file <file>", "file with that deck's token (default: the token of this sailor)")
+    .option("--labels <k=v>", "labels of the node, comma list or repeated", collect)
+    .option("--runtime <list>", "docker, process or both; process runs programs of this host", "docker")
+    .option("--reserve-cpu <cores>", "cores kept for the machine itself", "0")
+    .option("--reserve-memory <size>", "memory kept for the machine itself", "0")
+    .option("--advertise-host <name>", "host under which others reach this machine")
+    .option("--registry-auth <file>", "registry credentials, in Docker's config format; they stay here")
+    .option("--adopt", "obey a deck of another cluster or with older data from now on");
+  withExample(
+    withJson(command),
+    "ormen sailor -p 5556",
+    "ormen sailor --join http://deck:5555 --labels zone=eu --token-file /etc/ormen/token",
+  );
+  command.action(action(context, (flags: SailorFlags) => sailor(context, flags, args)));
+}
+
+async function sailor(context: Context, flags: SailorFlags, args: readonly string[]): Promise<number> {
+  if (flags.printUnit) return printUnit(context, flags, args);
+  const options = sailorOptions(context, flags);
+  const start = async () => (await import("./start_sailor.ts")).startSailor(options);
+  return await runUntilSignal(context, [{ name: "sailor", start }], flags.json === true);
+}
+
+/** Throws wrong usage, and the refusal to listen on a network without a token. */
+export function sailorOptions(context: Context, flags: SailorFlags): SailorOptions {
+  const listen = listenOptions(context, "sailor", flags, SAILOR_PORT);
+  if (flags.name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(flags.name)) {
+    throw wrongUsage(`--name is no node's name: "${flags.name}"`, "use letters, digits, _ . and -");
+  }
+  return {
+    ...listen,
+    name: flags.name ?? null,
+    join: flags.join === undefined ? null : joinOf(flags.join),
+    joinToken: flags.joinTokenFile === undefined ? listen.token : tokenOf(context.io, flags.joinTokenFile),
+    labels: labelsOf("--labels", flags.labels ?? []),
+    runtimes: namesOf("--runtime", flags.runtime, RUNTIMES),
+    reserveCpuCores: coresOf("--reserve-cpu", flags.reserveCpu),
+    reserveMemoryBytes: sizeOf("--reserve-memory", flags.reserveMemory),
+    advertiseHost: flags.advertiseHost ?? null,
+    registryAuthFile: flags.registryAuth ?? null,
+    adopt: flags.adopt === true,
+  };
+}
+
+/** Checks all but the secrets: their files may lie on another machine. */
+function printUnit(context: Context, flags: SailorFlags, args: readonly string[]): number {
+  sailorOptions({ ...context, io: { ...context.io, env: () => undefined } }, {
+    ...withoutSecrets(flags),
+    joinTokenFile: undefined,
+  });
+  const unit = systemdUnit({ who: "sailor", args, runtimes: namesOf("--runtime", flags.runtime, RUNTIMES) });
+  if (flags.json) printJson(context.io, { unit });
+  else context.io.out(unit);
+  return 0;
+}

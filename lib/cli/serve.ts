@@ -1,0 +1,55 @@
+/** A listener for an app, with WebSocket requests turned into links, and how it ends. */
+import type { Link } from "../contracts/link.ts";
+import { linkOf } from "../adapters/web_socket_link.ts";
+import { FRAME_BYTES_MAX } from "../messages/session.ts";
+import type { ListenOptions } from "./options.ts";
+
+export interface Listening {
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface App {
+  fetch(request: Request, info: { remoteAddr: { hostname?: string } }): Response | Promise<Response>;
+}
+
+/** Throws Deno.errors.AddrInUse when the port is taken. */
+export async function listen(options: ListenOptions, app: App): Promise<Listening> {
+  const tls = options.tls && {
+    cert: await Deno.readTextFile(options.tls.certFile),
+    key: await Deno.readTextFile(options.tls.keyFile),
+  };
+  const hostname = options.host.replace(/^\[|\]$/g, "");
+  const handler = (request: Request, info: Deno.ServeHandlerInfo) => {
+    const { remoteAddr } = info;
+    return app.fetch(request, { remoteAddr: "hostname" in remoteAddr ? { hostname: remoteAddr.hostname } : {} });
+  };
+  const quiet = { hostname, port: options.port, onListen: () => {} };
+  const server = tls ? Deno.serve({ ...quiet, ...tls }, handler) : Deno.serve(quiet, handler);
+  const { port } = server.addr as Deno.NetAddr;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return {
+    url: `${tls ? "https" : "http"}://${host}:${port}`,
+    port,
+    async close() {
+      // Open streams and sockets would keep a gentle end waiting for ever.
+      const gently = server.shutdown();
+      const timer = setTimeout(() => abort.abort(), CLOSE_WITHIN_MS);
+      const abort = new AbortController();
+      await Promise.race([
+        gently,
+        new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve(), { once: true })),
+      ]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+const CLOSE_WITHIN_MS = 1_000;
+
+export function upgrade(request: Request): { response: Response; link: Link } {
+  // Signs of life are the session's own business.
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  return { response, link: linkOf(socket, FRAME_BYTES_MAX) };
+}

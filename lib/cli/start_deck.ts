@@ -1,0 +1,76 @@
+/** Wires a deck from its options: store, clock, sockets and listener. */
+import { join } from "node:path";
+import { openDataDir } from "../adapters/data_dir.ts";
+import { openDenoKvStore } from "../adapters/deno_kv_store.ts";
+import { createLogger } from "../adapters/log_sink.ts";
+import { openMemoryStore } from "../adapters/memory_store.ts";
+import { createSystemClock } from "../adapters/system_clock.ts";
+import { createSystemRandom } from "../adapters/system_random.ts";
+import { createDialer } from "../adapters/web_socket_link.ts";
+import { createDeck } from "../deck/deck.ts";
+import { createDeckApp } from "../http/deck_app.ts";
+import { FRAME_BYTES_MAX } from "../messages/session.ts";
+import { COMMIT, VERSION } from "../version.ts";
+import type { DeckOptions, Running } from "./options.ts";
+import { listen, upgrade } from "./serve.ts";
+
+/** Events outnumber tasks: each has about six. */
+const EVENTS_PER_TASK = 6;
+
+export async function startDeck(options: DeckOptions): Promise<Running> {
+  const clock = createSystemClock();
+  const logger = await createLogger({ name: "deck", level: "info", format: options.logFormat });
+  const persistent = options.dbType === "persistent";
+  const dataDir = persistent ? await openDataDir(options.dataDir, "deck") : undefined;
+  const finished = Promise.withResolvers<void>();
+  try {
+    const store = dataDir
+      ? await openDenoKvStore({ path: join(dataDir.path, "deck.kv"), clock })
+      : openMemoryStore({ clock });
+    const deck = await createDeck({
+      clock,
+      random: createSystemRandom(),
+      logger,
+      store,
+      dialer: createDialer(FRAME_BYTES_MAX),
+      workers: options.workers.map(({ address, token }) => ({ address, ...(token === null ? {} : { token }) })),
+      settings: {
+        version: VERSION,
+        scheduler: options.scheduler,
+        heartbeatMs: options.heartbeatMs,
+        nodeTimeoutMs: options.nodeTimeoutMs,
+        keepEndedMs: options.keepForMs,
+        keepEndedMax: options.keepTasks,
+        keepEventsMax: EVENTS_PER_TASK * options.keepTasks,
+      },
+      commit: COMMIT,
+      onFenced: () => finished.reject(new Error("another deck has taken over this data; this one has ended")),
+    });
+    const app = createDeckApp({
+      deck: deck.api,
+      clock,
+      logger,
+      auth: { token: options.token, listenHost: options.host },
+      version: VERSION,
+      upgrade,
+    });
+    const listening = await listen(options, app).catch(async (error) => {
+      await deck.stop();
+      throw error;
+    });
+    return {
+      url: listening.url,
+      about: `${dataDir ? `data in ${dataDir.path}` : "data in memory"}, term ${deck.term}`,
+      finished: finished.promise,
+      async stop() {
+        await deck.stop();
+        await listening.close();
+        dataDir?.release();
+        finished.resolve();
+      },
+    };
+  } catch (error) {
+    dataDir?.release();
+    throw error;
+  }
+}

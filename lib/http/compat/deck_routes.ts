@@ -1,0 +1,51 @@
+/** The original manager's routes, for clients written for it. */
+import type { CommandReply, DeckApi, SubmitReply } from "../../deck/api.ts";
+import type { EdgeContext, Route } from "../edge.ts";
+import { emptyAnswer, goJsonAnswer, plainError } from "./answers.ts";
+import { takeEvent, taskIdOf, unavailableAnswer } from "./event_body.ts";
+import type { EventOutcome } from "./event_body.ts";
+import { renderDeckTask, renderNode } from "./render.ts";
+
+export function originalDeckRoutes(deck: DeckApi): Route[] {
+  const act = {
+    submit: async (task: Parameters<DeckApi["submit"]>[0]) => submitted(await deck.submit(task)),
+    stop: async (taskId: string) => stopped(await deck.stop(taskId, null)),
+  };
+  const post = (context: EdgeContext) => takeEvent(context.req.raw, act);
+  const list = () => goJsonAnswer(Array.from(deck.originalTasks(), renderDeckTask));
+  return [
+    { method: "POST", path: "/tasks", handle: post },
+    { method: "GET", path: "/tasks", handle: list },
+    // The original's router does not tell them apart.
+    { method: "POST", path: "/tasks/", handle: post },
+    { method: "GET", path: "/tasks/", handle: list },
+    { method: "DELETE", path: "/tasks/{id}", handle: (context) => remove(deck, context.req.param("id") ?? "") },
+    { method: "GET", path: "/nodes", handle: () => goJsonAnswer(deck.originalNodes().map(renderNode)) },
+  ];
+}
+
+function submitted(reply: SubmitReply): EventOutcome {
+  return reply.kind === "accepted" ? { kind: "accepted", id: reply.sail.id } : reply;
+}
+
+function stopped(reply: CommandReply): EventOutcome {
+  return reply.kind === "done" ? { kind: "stopped" } : reply;
+}
+
+async function remove(deck: DeckApi, text: string): Promise<Response> {
+  const parsed = taskIdOf(text);
+  if ("answer" in parsed) return parsed.answer;
+  const reply = await deck.stop(parsed.id, null);
+  switch (reply.kind) {
+    case "done":
+      return emptyAnswer(204);
+    case "notFound":
+      return emptyAnswer(404);
+    case "conflict":
+      return plainError(409, reply.message);
+    case "unavailable":
+      return unavailableAnswer(reply.message);
+    default:
+      return reply satisfies never;
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The deck's listener: all of its routes over one DeckApi. Owns nothing but the list; what a request means stands in the
+ * route modules, what it does in the deck.
+ */
+import type { Clock } from "../contracts/clock.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { DeckApi } from "../deck/api.ts";
+import { originalDeckRoutes } from "./compat/deck_routes.ts";
+import { createEdge } from "./edge.ts";
+import type { RemoteInfo, Route, Upgrade } from "./edge.ts";
+import { eventRoutes } from "./event_routes.ts";
+import { createGuard } from "./guards.ts";
+import type { AuthOptions } from "./guards.ts";
+import { nodeRoutes } from "./node_routes.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { MetricsRegistry } from "./prometheus.ts";
+import { healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
+import { taskRoutes } from "./task_routes.ts";
+
+export interface DeckAppOptions {
+  readonly deck: DeckApi;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly auth: AuthOptions;
+  /** Of the program, for the OpenAPI document. */
+  readonly version: string;
+  readonly upgrade: Upgrade;
+}
+
+export interface HttpApp {
+  /** Fits Deno.serve. Never rejects. */
+  fetch(request: Request, info: RemoteInfo): Response | Promise<Response>;
+  /** HTTP's own figures; /metrics shows the deck's before them. */
+  readonly metrics: MetricsRegistry;
+}
+
+export function createDeckApp(options: DeckAppOptions): HttpApp {
+  const { deck, clock, logger, version, upgrade } = options;
+  const routes: Route[] = [
+    ...originalDeckRoutes(deck),
+    ...taskRoutes({ deck, clock, logger, upgrade }),
+    ...nodeRoutes(deck),
+    ...eventRoutes(deck, clock),
+    ...infoRoutes(deck, () => openApiDocument(routes, version)),
+    ...healthRoutes(() => deck.notReady(), () => deck.metrics().expose() + edge.metrics.expose()),
+    ...sessionRoutes(upgrade, deck),
+  ];
+  const edge = createEdge({ routes, guard: createGuard(options.auth), clock, logger });
+  return edge;
+}

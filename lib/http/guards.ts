@@ -1,0 +1,95 @@
+/**
+ * Who may talk to a listener at all: looked at before any route, and the same for deck and sailor.
+ *
+ * 1. Host: without a token on loopback, only names of this machine are answered. A page whose name was re-bound to
+ *    127.0.0.1 sends its own name and is refused.
+ * 2. Origin: a browser says which page a request comes from; other pages than our own are refused, whatever the route
+ *    does. Programs send neither header and pass.
+ * 3. Token: when one is set, everything but /healthz and /readyz bears it.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { Refusal } from "./problems.ts";
+
+export interface AuthOptions {
+  /** Null: no token is asked for. */
+  readonly token: string | null;
+  /** The host that the server listens on: a name or an address. */
+  readonly listenHost: string;
+  /** Names under which others reach it. */
+  readonly advertiseHosts?: readonly string[];
+}
+
+/** Undefined: the request may pass. */
+export type Guard = (request: Request, path: string) => Refusal | undefined;
+
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
+export function createGuard(auth: AuthOptions): Guard {
+  const digest = auth.token === null ? null : sha256(auth.token);
+  const anyHost = auth.token !== null || !isLoopback(auth.listenHost);
+  const hosts = new Set([auth.listenHost, ...auth.advertiseHosts ?? []].map((host) => hostname(host)));
+  return (request, path) => {
+    const host = request.headers.get("host") ?? authorityOf(request.url);
+    if (!anyHost && !isLoopback(hostname(host)) && !hosts.has(hostname(host))) {
+      return new Refusal(
+        403,
+        "hostRefused",
+        `"${host.slice(0, 255)}" is not a name of this server; use localhost, or start it with a token`,
+      );
+    }
+    const origin = foreignOrigin(request.headers, host);
+    if (origin !== undefined) {
+      return new Refusal(403, "originRefused", `requests from ${origin.slice(0, 255)} are refused`);
+    }
+    if (digest === null || OPEN_PATHS.has(path)) return undefined;
+    const token = bearer(request.headers.get("authorization"));
+    if (token !== undefined && timingSafeEqual(sha256(token), digest)) return undefined;
+    return new Refusal(
+      401,
+      "unauthorized",
+      token === undefined ? "a token is needed: send Authorization: Bearer TOKEN" : "the token is not the right one",
+      undefined,
+      { "www-authenticate": "Bearer" },
+    );
+  };
+}
+
+/** 127.0.0.0/8, ::1 and localhost; nothing that a name server could be asked about. */
+export function isLoopback(host: string): boolean {
+  const name = hostname(host);
+  return name === "localhost" || name.endsWith(".localhost") || name === "::1" ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
+}
+
+/** `example.com` of `Example.com:80`, `::1` of `[::1]:80` and of `::1`. */
+function hostname(host: string): string {
+  const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(host);
+  if (bracketed) return bracketed[1].toLowerCase();
+  const name = host.indexOf(":") === host.lastIndexOf(":") ? host.replace(/:\d*$/, "") : host;
+  return name.toLowerCase().replace(/\.$/, "");
+}
+
+function authorityOf(url: string): string {
+  return URL.parse(url)?.host ?? "";
+}
+
+/** The page a browser sent the request from, if that page is not served by us. */
+function foreignOrigin(headers: Headers, host: string): string | undefined {
+  const origin = headers.get("origin");
+  if (origin !== null) {
+    const page = URL.parse(origin);
+    const own = page && URL.parse(`${page.protocol}//${host}`);
+    if (!page || !own || page.host !== own.host || page.host === "") return `the page ${origin}`;
+  }
+  const site = headers.get("sec-fetch-site");
+  return site === null || site === "same-origin" || site === "none" ? undefined : `another page (${site})`;
+}
+
+function bearer(header: string | null): string | undefined {
+  return header === null ? undefined : /^Bearer +(\S+)\s*$/i.exec(header)?.[1];
+}
+
+/** Compared as digests: equal in length, so that the comparison takes the same time whatever was sent. */
+function sha256(text: string): Uint8Array {
+  return createHash("sha256").update(text).digest();
+}

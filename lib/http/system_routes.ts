@@ -1,0 +1,96 @@
+/** What operators and monitoring ask of either process, and what describes the API. */
+import type { DeckApi } from "../deck/api.ts";
+import { SESSION_PATH, STREAM_PATH } from "../messages/session.ts";
+import type { Link } from "../contracts/link.ts";
+import { upgradeWith } from "./edge.ts";
+import type { Route, RouteDescription, Upgrade } from "./edge.ts";
+import { jsonResponse, RETRY_AFTER_SECONDS } from "./problems.ts";
+import { METRICS_CONTENT_TYPE } from "./prometheus.ts";
+
+/** `openApi` is asked for late: it describes all routes, these among them. */
+export function infoRoutes(deck: DeckApi, openApi: () => unknown): Route[] {
+  let text: string | undefined;
+  return [
+    {
+      method: "GET",
+      path: "/v1/info",
+      handle: () => jsonResponse(deck.info()),
+      description: {
+        summary: "Version, cluster and term of this deck",
+        answers: [{ status: 200, text: "the deck", schema: "DeckInfo" }],
+        problems: [],
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/openapi.json",
+      handle() {
+        text ??= JSON.stringify(openApi());
+        return new Response(text, { headers: { "content-type": "application/json" } });
+      },
+      description: {
+        summary: "This document",
+        answers: [{ status: 200, text: "OpenAPI 3.1" }],
+        problems: [],
+      },
+    },
+  ];
+}
+
+/** `metrics` returns text in Prometheus' format. */
+export function healthRoutes(notReady: () => string | null, metrics: () => string): Route[] {
+  const plain = (text: string, status = 200, headers: Record<string, string> = {}) =>
+    new Response(`${text}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers } });
+  const described = (summary: string, more: RouteDescription["answers"] = []): RouteDescription => ({
+    summary,
+    answers: [{ status: 200, text: summary, types: ["text/plain"] }, ...more],
+    problems: [],
+  });
+  return [
+    {
+      method: "GET",
+      path: "/healthz",
+      handle: () => plain("ok"),
+      description: described("The process answers"),
+    },
+    {
+      method: "GET",
+      path: "/readyz",
+      handle() {
+        const why = notReady();
+        return why === null ? plain("ready") : plain(why, 503, { "retry-after": `${RETRY_AFTER_SECONDS}` });
+      },
+      description: described("It can do its work", [{ status: 503, text: "why it cannot", types: ["text/plain"] }]),
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      handle: () => new Response(metrics(), { headers: { "content-type": METRICS_CONTENT_TYPE } }),
+      description: described("Figures in Prometheus' text format"),
+    },
+  ];
+}
+
+/** Sockets between programs; not part of the described API. */
+export function sessionRoutes(
+  upgrade: Upgrade,
+  accept: { acceptSession(link: Link, remoteIp: string): void; acceptStreams(link: Link): void },
+): Route[] {
+  return [
+    {
+      method: "GET",
+      path: SESSION_PATH,
+      handle: (context) =>
+        upgradeWith(
+          context,
+          upgrade,
+          (link) => accept.acceptSession(link, context.env.remoteAddr.hostname ?? ""),
+        ),
+    },
+    {
+      method: "GET",
+      path: STREAM_PATH,
+      handle: (context) => upgradeWith(context, upgrade, (link) => accept.acceptStreams(link)),
+    },
+  ];
+}

@@ -1,0 +1,37 @@
+/** The first frame of an accepted stream link says to which session it belongs; what follows is another's to read. */
+import type { Link } from "../contracts/link.ts";
+import { decodeFrame, streamBind } from "../messages/stream.ts";
+
+/** Calls `onBound` with the session's id and the link, whose handlers are free to be set; closes it when the frame is none. */
+export function awaitBind(link: Link, onBound: (sessionId: string, link: Link) => void): void {
+  let inner: ((frame: string | Uint8Array) => void) | undefined;
+  let innerClose: ((reason: string) => void) | undefined;
+  let closed: string | undefined;
+  link.onClose((reason) => {
+    closed = reason;
+    innerClose?.(reason);
+  });
+  link.onFrame((frame) => {
+    if (inner) return inner(frame);
+    const sessionId = sessionOf(frame);
+    if (sessionId === undefined) return link.close("a stream link begins with bind");
+    onBound(sessionId, {
+      ...link,
+      onFrame: (handler) => void (inner = handler),
+      onClose: (handler) => {
+        innerClose = handler;
+        if (closed !== undefined) handler(closed);
+      },
+    });
+  });
+}
+
+function sessionOf(frame: string | Uint8Array): string | undefined {
+  const decoded = typeof frame === "string" ? undefined : decodeFrame(frame);
+  if (decoded?.kind !== "bind") return undefined;
+  try {
+    return streamBind.parse(JSON.parse(new TextDecoder().decode(decoded.payload))).sessionId;
+  } catch {
+    return undefined; // Not JSON, or not the right shape: no bind either way.
+  }
+}
