@@ -39,7 +39,7 @@ const RULES: Readonly<Record<Layer, Rule>> = {
   http: {
     values: ["core", "messages", "contracts", "session", "version"],
     types: ["deck", "sailor"],
-    packages: ["hono", "zod", "node:"],
+    packages: ["hono", "zod", "yaml", "node:"],
   },
   adapters: { values: ["core", "messages", "contracts", "session", "version"] },
   client: { values: ["messages", "core/documents", "version"], types: ["contracts"] },

@@ -20,11 +20,7 @@ try {
   console.log(`\ndone in ${Math.round((Date.now() - startedAtMs) / 1000)} s`);
 } finally {
   for (const child of started.reverse()) {
-    try {
-      child.kill("SIGTERM");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // It has ended already.
-    }
+    end(child);
     await child.status;
   }
   await Deno.remove(dir, { recursive: true });
@@ -50,7 +46,7 @@ async function demo(): Promise<void> {
   start("deck", "-p", `${deck}`, "-w", `localhost:${first},localhost:${second}`, "--data-dir", `${dir}/deck`);
   await until("both sailors are there", async () => {
     const nodes = (await json("mast"))?.nodes as { status: string }[] | undefined;
-    return nodes?.filter((node) => node.status === "ready").length === 2;
+    return nodes?.filter?.((node) => node.status === "ready").length === 2;
   });
   await show("mast");
 
@@ -127,6 +123,14 @@ async function writeTask(
   };
   await Deno.writeTextFile(path, JSON.stringify(document)); // JSON is YAML.
   return path;
+}
+
+function end(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGTERM");
+  } catch {
+    // It has ended already.
+  }
 }
 
 function start(...args: string[]): void {
