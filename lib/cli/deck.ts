@@ -55,7 +55,11 @@ async function deck(context: Context, flags: DeckFlags, args: readonly string[])
   if (flags.printUnit) return printUnit(context, flags, args);
   const options = deckOptions(context, flags);
   const start = async () => (await import("./start_deck.ts")).startDeck(options);
-  return await runUntilSignal(context, [{ name: "deck", start }], flags.json === true);
+  return await runUntilSignal(
+    context,
+    [{ name: "deck", address: `${options.host}:${options.port}`, start }],
+    flags.json === true,
+  );
 }
 
 /** Throws wrong usage, and the refusal to listen on a network without a token. */

@@ -30,7 +30,10 @@ async function dev(context: Context, flags: DevFlags): Promise<number> {
     await (await import("./start_sailor.ts")).startSailor({ ...options.sailor, join: deck.url });
   return await runUntilSignal(
     context,
-    [{ name: "deck", start: startDeck }, { name: "sailor", start: startSailor }],
+    [
+      { name: "deck", address: `${LOOPBACK}:${options.deck.port}`, start: startDeck },
+      { name: "sailor", address: LOOPBACK, start: startSailor },
+    ],
     flags.json === true,
   );
 }

@@ -32,14 +32,13 @@ export async function parseFile(text: string, name: string): Promise<FileDocumen
 /** What the deck did not like of a document, with the place of each thing in the file. */
 export async function explainRefusal(text: string, name: string, problem: Problem): Promise<CommandFailure> {
   const { document, lines } = await readYaml(text);
-  return problemsIn(
-    name,
-    (problem.errors ?? []).map(({ pointer, detail }) => {
-      const path = pathOf(pointer);
-      const where = path.length === 0 || /^unknown key/.test(detail) ? "" : `${path.join(".")}: `;
-      return `${placeOf(document, lines, path, name)}  ${clean(where + detail)}`;
-    }),
-  );
+  const problems = (problem.errors ?? []).map(({ pointer, detail }) => {
+    const path = pathOf(pointer);
+    const where = path.length === 0 || /^unknown key/.test(detail) ? "" : `${path.join(".")}: `;
+    const offset = offsetOf(document, path);
+    return { offset, line: `${placeOf(lines, offset, name)}  ${clean(where + detail)}` };
+  });
+  return problemsIn(name, problems.sort((a, b) => a.offset - b.offset).map(({ line }) => line));
 }
 
 function problemsIn(name: string, problems: readonly string[]): CommandFailure {
@@ -60,10 +59,7 @@ async function parseYaml(text: string, name: string): Promise<unknown> {
   if (document.errors.length > 0) {
     throw problemsIn(
       name,
-      document.errors.map((error) => {
-        const { line, col } = lines.linePos(error.pos[0]);
-        return `${name}:${line}:${col}  ${clean(error.message)}`;
-      }),
+      document.errors.map((error) => `${placeOf(lines, error.pos[0], name)}  ${clean(error.message)}`),
     );
   }
   try {
@@ -79,8 +75,8 @@ async function readYaml(text: string): Promise<{ document: Document.Parsed; line
   return { document: parseDocument(text, { lineCounter: lines, prettyErrors: false }), lines };
 }
 
-/** `file:line:column` of the key that `path` names, or of the nearest thing around it. */
-function placeOf(document: Document.Parsed, lines: LineCounter, path: readonly string[], name: string): string {
+/** Where the key that `path` names stands, or the nearest thing around it. */
+function offsetOf(document: Document.Parsed, path: readonly string[]): number {
   let offset = 0;
   let node: unknown = document.contents;
   for (const step of path) {
@@ -94,6 +90,10 @@ function placeOf(document: Document.Parsed, lines: LineCounter, path: readonly s
     node = pair ? pair.value : child;
     offset = (pair ? pair.key.range : (child as { range?: number[] }).range)?.[0] ?? offset;
   }
+  return offset;
+}
+
+function placeOf(lines: LineCounter, offset: number, name: string): string {
   const { line, col } = lines.linePos(offset);
   return `${name}:${line || 1}:${col || 1}`;
 }

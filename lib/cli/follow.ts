@@ -59,7 +59,8 @@ export function stepOf(event: EventView): string | null {
     case "taskPlaced":
       return event.node === null ? "scheduled" : `scheduled on ${clean(event.node)}`;
     case "taskNotPlaced":
-      return clean(event.message);
+      // The line begins with the name already.
+      return clean(event.message.replace(`${event.task} `, ""));
     case "taskRunning":
       return "running";
     case "taskRestarted":

@@ -28,6 +28,8 @@ export interface Io {
 /** The reader of our output has gone (`ormen logs web | head`): nothing more to do, and no error. */
 export class OutputClosed extends Error {}
 
+const USUAL = { columns: 80, rows: 24 };
+
 export function systemIo(): Io {
   const encoder = new TextEncoder();
   const write = (to: { writeSync(data: Uint8Array): number }, data: string | Uint8Array) => {
@@ -45,9 +47,11 @@ export function systemIo(): Io {
     inIsTerminal: Deno.stdin.isTerminal(),
     size() {
       try {
-        return Deno.consoleSize();
+        const { columns, rows } = Deno.consoleSize();
+        // A terminal that was never told its size says 0.
+        return { columns: columns || USUAL.columns, rows: rows || USUAL.rows };
       } catch {
-        return { columns: 80, rows: 24 };
+        return USUAL;
       }
     },
     env: (name) => Deno.env.get(name),

@@ -7,6 +7,8 @@ import type { Running } from "./options.ts";
 export interface Part {
   /** `deck` */
   readonly name: string;
+  /** `127.0.0.1:5555`, as asked for. */
+  readonly address: string;
   readonly start: () => Promise<Running>;
 }
 
@@ -21,7 +23,7 @@ export async function runUntilSignal(context: Context, parts: readonly Part[], j
   try {
     for (const part of parts) {
       const started = await part.start().catch((error) => {
-        throw portTaken(error);
+        throw portTaken(error, part);
       });
       running.push(started);
       announce(io, part.name, started, json);
@@ -53,7 +55,9 @@ function listenForSignals(io: Io): { first: Promise<void>; seen: () => boolean; 
   return { first: promise, seen: () => seen, restore: () => undo.forEach((restore) => restore()) };
 }
 
-function portTaken(error: unknown): unknown {
+function portTaken(error: unknown, { name, address }: Part): unknown {
   if (!(error instanceof Deno.errors.AddrInUse)) return error;
-  return new CommandFailure(error.message.replace(/\s*\(os error \d+\)/, ""), ["choose another port with -p"]);
+  return new CommandFailure(`the ${name} cannot listen on ${address}: the port is in use`, [
+    "choose another with -p, or see who has it:  ss -ltnp",
+  ]);
 }

@@ -5,7 +5,7 @@ import type { NodeView } from "../messages/api.ts";
 import { action, type Context, deckOf, type DeckOption, type JsonOption, nextCommand, printJson } from "./context.ts";
 import { printJsonLine, withDeck, withExample, withJson } from "./context.ts";
 import { clean, type Colour, type Column, renderTable } from "./render.ts";
-import { clockTime, humanDuration } from "./times.ts";
+import { clockTime, humanDuration, within } from "./times.ts";
 import { clearScreen, looks, redraw, REDRAW_EVERY_MS } from "./watch.ts";
 
 interface MastOptions extends DeckOption, JsonOption {
@@ -83,8 +83,7 @@ function statusOf(node: NodeView): string {
 function noteOf(node: NodeView, nowMs: number): string {
   if (statusOf(node) === "ready") return "";
   if (node.status === "ready") return `<- ${statusOf(node)}`;
-  const words = humanDuration(Math.max(0, nowMs - Date.parse(node.statusSince)));
-  return `<- ${statusOf(node)} for ${words[0].toLowerCase()}${words.slice(1)}`;
+  return `<- ${statusOf(node)} for ${within(humanDuration(Math.max(0, nowMs - Date.parse(node.statusSince))))}`;
 }
 
 function colourOf(node: NodeView): Colour {

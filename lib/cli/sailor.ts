@@ -46,7 +46,11 @@ async function sailor(context: Context, flags: SailorFlags, args: readonly strin
   if (flags.printUnit) return printUnit(context, flags, args);
   const options = sailorOptions(context, flags);
   const start = async () => (await import("./start_sailor.ts")).startSailor(options);
-  return await runUntilSignal(context, [{ name: "sailor", start }], flags.json === true);
+  return await runUntilSignal(
+    context,
+    [{ name: "sailor", address: `${options.host}:${options.port}`, start }],
+    flags.json === true,
+  );
 }
 
 /** Throws wrong usage, and the refusal to listen on a network without a token. */

@@ -6,7 +6,7 @@ import { snapshots } from "./follow.ts";
 import { clean, cleanLines, exitText, paint, portTexts, renderTable, shortId, stateColour } from "./render.ts";
 import { stateText } from "./render.ts";
 import { isFinal, last } from "./task_facts.ts";
-import { ago, clockTime, humanDuration, span } from "./times.ts";
+import { ago, clockTime, humanDuration, span, within } from "./times.ts";
 import { clearScreen, redraw } from "./watch.ts";
 
 interface DetailOptions extends DeckOption, JsonOption {}
@@ -66,9 +66,9 @@ function renderAttempts(context: Context, attempts: readonly AttemptView[]): Pro
   const nowMs = context.io.nowMs();
   const ran = (attempt: AttemptView) => {
     if (attempt.startedAt === null) return "never started";
-    if (attempt.finishedAt === null) return `started ${ago(attempt.startedAt, nowMs)}`;
+    if (attempt.finishedAt === null) return `started ${within(ago(attempt.startedAt, nowMs))}`;
     const ms = Date.parse(attempt.finishedAt) - Date.parse(attempt.startedAt);
-    return `ran ${span(ms)}, ended ${ago(attempt.finishedAt, nowMs)}`;
+    return `ran ${span(ms)}, ended ${within(ago(attempt.finishedAt, nowMs))}`;
   };
   const state = (attempt: AttemptView) => {
     const exit = exitText(attempt);
@@ -107,10 +107,9 @@ function isShort(value: unknown): boolean {
 }
 
 function sinceWhen(task: TaskDetailView, nowMs: number): string {
-  if (task.endedAt !== null) return ago(task.endedAt, nowMs);
+  if (task.endedAt !== null) return within(ago(task.endedAt, nowMs));
   const since = task.state === "running" ? task.attempt?.startedAt ?? task.createdAt : task.createdAt;
-  const words = humanDuration(Math.max(0, nowMs - Date.parse(since)));
-  return `for ${words[0].toLowerCase()}${words.slice(1)}`;
+  return `for ${within(humanDuration(Math.max(0, nowMs - Date.parse(since))))}`;
 }
 
 function eventLine(event: EventView, nowMs: number): string {
@@ -151,7 +150,8 @@ async function whatHelps(deck: Deck, task: TaskDetailView, options: DetailOption
   if (/drain/.test(why)) {
     for await (const node of deck.nodes()) {
       if (node.eligibility === "eligible") continue;
-      steps.push(`\`${nextCommand(`mast resume ${clean(node.name)}`, options)}\``);
+      const command = nextCommand(`mast resume ${clean(node.name)}`, options);
+      steps.push(steps.length === 0 ? command : `\`${command}\``);
       break;
     }
   }

@@ -25,6 +25,11 @@ export function ago(time: string, nowMs: number): string {
   return `${humanDuration(Math.max(0, nowMs - Date.parse(time)))} ago`;
 }
 
+/** The same within a sentence: `for about a minute`. */
+export function within(words: string): string {
+  return words[0].toLowerCase() + words.slice(1);
+}
+
 /** A measured span: `0.3 s`, `12 s`, `1 min 12 s`, `2 h 5 min`, `3 d 4 h`. */
 export function span(ms: number): string {
   const positive = Math.max(0, ms);

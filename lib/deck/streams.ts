@@ -117,11 +117,14 @@ export function createStreamRelay({ clock, logger }: { readonly clock: Clock; re
         columns,
         rows,
       });
+      const exitCode = stream.ended.then((code) => code ?? 0, (error) => {
+        throw toUnavailable(error);
+      });
+      // Whoever meets the failure while reading the output never asks for the code.
+      exitCode.catch(() => {});
       return {
         output: outputOf(stream.incoming),
-        exitCode: stream.ended.then((code) => code ?? 0, (error) => {
-          throw toUnavailable(error);
-        }),
+        exitCode,
         write: (data) => stream.write("stdin", data),
         closeStdin: () => void stream.write("stdin", new Uint8Array(0)),
         resize: (w, h) => stream.resize(w, h),
@@ -158,8 +161,12 @@ async function firstPiece(stream: Stream): Promise<AsyncIterable<OutputPiece>> {
 }
 
 async function* outputOf(pieces: AsyncIterable<Piece>): AsyncIterable<OutputPiece> {
-  for await (const piece of pieces) {
-    if (piece.data.length > 0) yield piece as OutputPiece;
+  try {
+    for await (const piece of pieces) {
+      if (piece.data.length > 0) yield piece as OutputPiece;
+    }
+  } catch (error) {
+    throw toUnavailable(error);
   }
 }
 
