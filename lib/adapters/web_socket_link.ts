@@ -111,5 +111,6 @@ function reasonOf(event: ErrorEvent): string {
   const text = event.message || String(event.error ?? "");
   if (/refused/i.test(text)) return "connection refused";
   if (/lookup|resolve|name or service/i.test(text)) return "no such host";
+  if (/tcp connect error/i.test(text)) return "nobody answers there";
   return text.replace(/^NetworkError: /, "") || "the connection failed";
 }

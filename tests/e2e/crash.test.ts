@@ -1,0 +1,146 @@
+/** kill -9 of deck and sailors: nothing acknowledged is lost, nothing runs twice. */
+import assert from "node:assert/strict";
+import { testWithEngine } from "../fixtures/engine.ts";
+import { eventually } from "../fixtures/eventually.ts";
+import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
+import { Fleet } from "./support.ts";
+
+testWithEngine(
+  "kill -9 of the deck while 50 tasks start: none lost, none doubled",
+  (engine) =>
+    Fleet.use(engine, { sailors: 3 }, async (fleet) => {
+      const acknowledged: string[] = [];
+      let killed: Promise<unknown> | undefined;
+      const submissions = Array.from({ length: 50 }, async (_, i) => {
+        try {
+          const { id } = await fleet.submit({
+            name: `t${i}`,
+            image,
+            cmd: ["sleep", "1000"],
+            cpu: 0.03,
+            memory: "6MiB",
+          });
+          acknowledged.push(id);
+          // While some are answered and others on their way.
+          if (acknowledged.length === 25) killed = fleet.deck!.end("SIGKILL");
+        } catch (error) {
+          if (!killed) throw error; // After the kill nobody answers: those were never acknowledged.
+        }
+      });
+      await Promise.all(submissions);
+      await killed;
+      assert.ok(acknowledged.length >= 25);
+      fleet.startDeck();
+      await fleet.ready();
+      const tasks = await eventually("all that were accepted run", async () => {
+        const all = await fleet.tasks();
+        return all.length > 0 && all.every((task) => task.state === "running") && all;
+      }, 60_000);
+      const known = new Set(tasks.map((task) => task.id));
+      assert.deepEqual(acknowledged.filter((id) => !known.has(id)), []);
+      const containers = await fleet.containers();
+      assert.equal(containers.length, tasks.length);
+      assert.equal(new Set(containers.map((c) => c.task)).size, tasks.length);
+      assert.ok(tasks.every((task) => task.attempts === 1));
+    }),
+);
+
+testWithEngine(
+  "kill -9 of a sailor: containers live on and are adopted, exit codes are right",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await fleet.submit({ name: "lives", image, cmd: ["sleep", "1000"] });
+      await fleet.submit({
+        name: "ends",
+        image,
+        cmd: ["sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 42"],
+      });
+      const lives = (await fleet.until("lives", "running")).attempt!;
+      const ends = (await fleet.until("ends", "running")).attempt!;
+      await fleet.sailors[0]!.end("SIGKILL");
+      const inspect = async (id: string) => (await engine.docker.getContainer(id).inspect()).State;
+      const startedAt = (await inspect(lives.containerId!)).StartedAt;
+      const exec = await engine.docker.getContainer(ends.containerId!).exec({ Cmd: ["touch", "/tmp/go"] });
+      (await exec.start({})).resume();
+      await eventually("it has exited meanwhile", async () => !(await inspect(ends.containerId!)).Running);
+      fleet.startSailor(0);
+      const over = await fleet.until("ends", "failed");
+      assert.equal(over.attempt!.exitCode, 42);
+      assert.equal(over.attempts, 1);
+      await fleet.ready();
+      const still = await fleet.until("lives", "running");
+      assert.equal(still.attempt!.containerId, lives.containerId);
+      assert.equal((await inspect(lives.containerId!)).StartedAt, startedAt);
+    }),
+);
+
+testWithEngine(
+  "SIGTERM of deck and sailor leaves containers running, and both come back to them",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await fleet.submit({ name: "lives", image, cmd: ["sleep", "1000"] });
+      const { attempt } = await fleet.until("lives", "running");
+      assert.equal(await fleet.deck!.end(), 0);
+      assert.equal(await fleet.sailors[0]!.end(), 0);
+      assert.deepEqual((await fleet.containers(false)).map((c) => c.id), [attempt!.containerId]);
+      fleet.startSailor(0);
+      fleet.startDeck();
+      await fleet.ready();
+      assert.equal((await fleet.until("lives", "running")).attempt!.id, attempt!.id);
+      await fleet.ok("stop", "lives");
+      await fleet.until("lives", "stopped");
+    }),
+);
+
+testWithEngine(
+  "a delayed retry is made although the deck was killed meanwhile",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await fleet.submit({ name: "again", image, cmd: ["/no/such"], reschedule: true });
+      const waiting = await eventually("it waits for its retry", async () => {
+        const task = await fleet.task("again");
+        return task.retryAt !== null && task;
+      });
+      await fleet.deck!.end("SIGKILL");
+      fleet.startDeck();
+      await eventually(
+        "the next attempt was made",
+        async () => (await fleet.task("again")).attempts > waiting.attempts,
+      );
+    }),
+);
+
+testWithEngine(
+  "a stop that was acknowledged while the sailor was away ends in a stopped container",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await fleet.submit({ name: "doomed", image, restart: "always", cmd: ["sleep", "1000"] });
+      await fleet.until("doomed", "running");
+      await fleet.sailors[0]!.end("SIGKILL");
+      await fleet.ok("stop", "doomed");
+      assert.equal((await fleet.containers(false)).length, 1);
+      await fleet.deck!.end("SIGKILL");
+      fleet.startDeck();
+      fleet.startSailor(0);
+      await fleet.until("doomed", "stopped");
+      assert.equal((await fleet.containers(false)).length, 0);
+    }),
+);
+
+testWithEngine(
+  "a foreign deck on fresh data cannot touch a running fleet",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await fleet.submit({ name: "mine", image, cmd: ["sleep", "1000"] });
+      await fleet.until("mine", "running");
+      await fleet.deck!.end("SIGKILL");
+      await Deno.remove(`${fleet.dir}/deck`, { recursive: true });
+      fleet.startDeck();
+      await eventually(
+        "the foreign deck was refused",
+        () => /another cluster/.test(fleet.sailors[0]!.log + fleet.deck!.log),
+      );
+      assert.equal((await fleet.containers(false)).length, 1);
+      assert.deepEqual(await fleet.tasks(), []);
+    }),
+);
