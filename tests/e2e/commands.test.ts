@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image, ECHO_IMAGE } from "../fixtures/images.ts";
-import { command, Fleet } from "./support.ts";
+import { command, Fleet, freePorts } from "./support.ts";
 
 testWithEngine("run: forms, --wait, --attach, documents, mistakes", (engine) =>
   Fleet.use(engine, {}, async (fleet) => {
@@ -99,11 +99,12 @@ testWithEngine(
       assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
       assert.match(unknown.stderr, /^error: there is no task "nobody"/);
       assert.equal((await fleet.run("status", "--no-such-flag")).code, 2);
-      const away = await command(["status", "-m", "localhost:1"]);
+      const [closed] = freePorts(1);
+      const away = await command(["status", "-m", `localhost:${closed}`]);
       assert.equal(away.code, 1);
       assert.match(
         away.stderr,
-        /cannot reach the deck at localhost:1: connection refused\n\s+is it running\?\s+ormen deck/,
+        /cannot reach the deck at localhost:\d+: connection refused\n\s+is it running\?\s+ormen deck/,
       );
       for (const shell of ["bash", "zsh", "fish"]) {
         assert.ok((await command(["completions", shell])).stdout.includes("ormen"));
