@@ -21,7 +21,7 @@ class Registry {
     readonly port: number,
     readonly dir: string,
     readonly auth: boolean,
-    public child: Deno.ChildProcess,
+    readonly child: Deno.ChildProcess,
   ) {}
 
   static async start(auth = false): Promise<Registry> {
@@ -95,10 +95,10 @@ async function install(): Promise<void> {
   assert.equal(code, 0, `cannot install ${REGISTRY} from Debian's packages: ${new TextDecoder().decode(stderr)}`);
 }
 
-testWithRegistry(
-  "pull: by tag, by digest, a missing tag, a registry that is away",
-  (engine, registry) =>
-    Fleet.use(engine, {}, async (fleet) => {
+testWithEngine("pull: by tag, by digest, a missing tag, a registry that is away", async (engine) => {
+  const registry = await Registry.start();
+  try {
+    await Fleet.use(engine, {}, async (fleet) => {
       const digest = await registry.push(engine.docker, "tool:1");
       const name = `127.0.0.1:${registry.port}/tool`;
       await fleet.submit({ name: "tag", image: `${name}:1`, cmd: ["echo", "pulled"] });
@@ -116,10 +116,13 @@ testWithRegistry(
       await fleet.submit({ name: "away", image: `${name}:3`, cmd: ["true"] });
       assert.match((await fleet.until("away", "failed")).why!, /cannot pull .*connection refused/);
       await forget(engine, fleet, "digest", `${name}@${digest}`);
-    }),
-);
+    });
+  } finally {
+    await registry.end();
+  }
+});
 
-testWithEngine("credentials: without, wrong and right ones", async (engine) => {
+testWithEngine("credentials: wrong and right ones, which stay with the sailor", async (engine) => {
   const registry = await Registry.start(true);
   const auths = `${registry.dir}/auth.json`;
   const write = (password: string) =>
