@@ -54,7 +54,11 @@ export function withSchedulerAndTimes(command: Command): Command {
 async function deck(context: Context, flags: DeckFlags, args: readonly string[]): Promise<number> {
   if (flags.printUnit) return printUnit(context, flags, args);
   const options = deckOptions(context, flags);
-  const start = async () => (await import("./start_deck.ts")).startDeck(options);
+  const start = async () => {
+    const { giveUpRights, startDeck } = await import("./start_deck.ts");
+    await giveUpRights();
+    return await startDeck(options);
+  };
   return await runUntilSignal(
     context,
     [{ name: "deck", address: `${options.host}:${options.port}`, start }],

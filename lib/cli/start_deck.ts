@@ -17,6 +17,12 @@ import { listen, upgrade } from "./serve.ts";
 /** Events outnumber tasks: each has about six. */
 const EVENTS_PER_TASK = 6;
 
+/** A deck starts no programs and loads no libraries, and from here on it cannot, whoever comes to speak for it. */
+export async function giveUpRights(): Promise<void> {
+  await Deno.permissions.revoke({ name: "run" });
+  await Deno.permissions.revoke({ name: "ffi" });
+}
+
 export async function startDeck(options: DeckOptions): Promise<Running> {
   const clock = createSystemClock();
   const logger = await createLogger({ name: "deck", level: "info", format: options.logFormat });
