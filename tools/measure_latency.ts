@@ -41,5 +41,7 @@ for (let i = 0; i < Number(count); i++) {
 for (const [what, figures] of [["create", create], ["start", start]] as const) {
   const sorted = figures.toSorted((a, b) => a - b);
   const [median, max] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)!];
-  console.log(`accepted -> Engine's ${what}: median ${median.toFixed(1)} ms, max ${max.toFixed(1)} ms, n ${sorted.length}`);
+  console.log(
+    `accepted -> Engine's ${what}: median ${median.toFixed(1)} ms, max ${max.toFixed(1)} ms, n ${sorted.length}`,
+  );
 }

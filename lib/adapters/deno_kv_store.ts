@@ -7,6 +7,7 @@
  * 3. Values are UTF-8 JSON: their size is known exactly (V8's own format doubles a string with one wide character).
  */
 import type { Clock } from "../contracts/clock.ts";
+import { pause } from "../contracts/clock.ts";
 import type { CommitGroup, CommitOutcome, Key, Store, StoredRecord } from "../contracts/store.ts";
 import { VALUE_BYTES_MAX } from "../contracts/store.ts";
 
@@ -21,6 +22,8 @@ const KEY_BYTES_MAX = 76_000;
 const ALARM_BYTES = 300;
 /** KV delays a message at most 30 days; longer ones are chained. */
 const DELAY_MAX_MS = 29 * 86_400_000;
+const ALARM_RETRY_MS = 1_000;
+const LISTEN_AGAIN_MS = 1_000;
 
 interface AlarmMessage {
   readonly topic: string;
@@ -38,14 +41,16 @@ interface Write {
 export async function openDenoKvStore(options: { readonly path: string; readonly clock: Clock }): Promise<Store> {
   const { clock } = options;
   const kv = await Deno.openKv(options.path);
-  let termStamp: string | null = null;
+  let own: { readonly term: number; readonly stamp: string } | undefined;
   let queue: Promise<unknown> = Promise.resolve();
   let listening: Promise<void> | undefined;
-  let closed = false;
+  const closing = new AbortController();
   let durable = await lastSequence();
 
   async function writeAll(groups: readonly CommitGroup[], term: number): Promise<CommitOutcome> {
     let last = durable;
+    if (!own || own.term !== term) return { kind: "fenced", lastSequence: last };
+    const { stamp } = own;
     let writes: Write[];
     try {
       writes = pack(groups);
@@ -55,7 +60,7 @@ export async function openDenoKvStore(options: { readonly path: string; readonly
     for (const write of writes) {
       const sequence = write.groups.at(-1)!.sequence;
       try {
-        const result = await atomicOf(write, sequence).commit();
+        const result = await atomicOf(write, sequence, stamp).commit();
         if (!result.ok) return await notOk(term, last);
       } catch (error) {
         return await afterError(error as Error, sequence, last);
@@ -65,8 +70,8 @@ export async function openDenoKvStore(options: { readonly path: string; readonly
     return { kind: "done" };
   }
 
-  function atomicOf(write: Write, sequence: number): Deno.AtomicOperation {
-    const atomic = kv.atomic().check({ key: TERM, versionstamp: termStamp }).set(SEQUENCE, sequence);
+  function atomicOf(write: Write, sequence: number, stamp: string): Deno.AtomicOperation {
+    const atomic = kv.atomic().check({ key: TERM, versionstamp: stamp }).set(SEQUENCE, sequence);
     for (const group of write.groups) {
       for (const change of group.changes) {
         const key = [RECORDS, ...change.key];
@@ -103,6 +108,14 @@ export async function openDenoKvStore(options: { readonly path: string; readonly
     return (await kv.get<number>(SEQUENCE)).value ?? 0;
   }
 
+  /** A queue that breaks (a disk that does not answer) is listened to again; its error must not end the process. */
+  async function listen(handler: (message: AlarmMessage) => Promise<void>): Promise<void> {
+    while (!closing.signal.aborted) {
+      await kv.listenQueue(handler).catch(() => {});
+      await pause(clock, LISTEN_AGAIN_MS, closing.signal);
+    }
+  }
+
   return {
     async takeTerm() {
       while (true) {
@@ -110,7 +123,7 @@ export async function openDenoKvStore(options: { readonly path: string; readonly
         const term = (entry.value ?? 0) + 1;
         const result = await kv.atomic().check(entry).set(TERM, term).commit();
         if (!result.ok) continue;
-        termStamp = result.versionstamp;
+        own = { term, stamp: result.versionstamp };
         return term;
       }
     },
@@ -126,18 +139,27 @@ export async function openDenoKvStore(options: { readonly path: string; readonly
     },
     lastSequence,
     onAlarm(handler) {
-      listening = kv.listenQueue(async (message: AlarmMessage) => {
-        if (closed) throw new Error("the store is closed");
+      listening = listen(async (message) => {
+        if (closing.signal.aborted) throw new Error("the store is closed");
         if (message.dueMs > clock.wallMs()) {
           const again = kv.atomic();
           enqueue(again, message.topic, message.dueMs);
           await again.commit();
-        } else await handler(message.topic);
+          return;
+        }
+        try {
+          await handler(message.topic);
+        } catch {
+          // KV itself gives a message up after five attempts.
+          const again = kv.atomic();
+          enqueue(again, message.topic, clock.wallMs() + ALARM_RETRY_MS);
+          await again.commit();
+        }
       });
     },
     async close() {
       await queue;
-      closed = true;
+      closing.abort();
       kv.close();
       await listening;
     },
@@ -172,11 +194,11 @@ function sizeOf(group: CommitGroup): { mutations: number; bytes: number; keyByte
     keyBytes += key;
     bytes += key;
     if (change.kind === "put") {
-      const value = encode(change.value).byteLength + 64;
+      const value = encode(change.value).byteLength;
       if (value > VALUE_BYTES_MAX) {
         throw new Error(`the record ${change.key.join("/")} takes ${value} bytes; at most ${VALUE_BYTES_MAX} fit`);
       }
-      bytes += value;
+      bytes += value + 64;
     }
   }
   return { mutations: group.changes.length + group.alarms.length, bytes, keyBytes };

@@ -53,18 +53,15 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     } catch (error) {
       if (statusCodeOf(error) === 409) {
         const existing = await inspect(spec.name);
-        if (existing && existing.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT]) return existing;
+        if (existing && existing.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT]) {
+          // A sailor that died between making it and placing its files finds it without them.
+          if (existing.status === "created") await placeFiles(docker.getContainer(existing.id), spec);
+          return existing;
+        }
       }
       throw runtimeError(error, "create");
     }
-    if (spec.files.length > 0) {
-      try {
-        await container.putArchive(Buffer.from(tarOf(spec.files)), { path: "/" });
-      } catch (error) {
-        await remove(container.id);
-        throw new RuntimeError("failed", `its files could not be placed: ${wordsOf(error)}`);
-      }
-    }
+    await placeFiles(container, spec);
     return {
       id: container.id,
       name: spec.name,
@@ -81,7 +78,32 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     };
   }
 
+  async function placeFiles(container: Docker.Container, spec: ContainerSpec): Promise<void> {
+    if (spec.files.length === 0) return;
+    try {
+      await container.putArchive(Buffer.from(tarOf(spec.files)), { path: "/" });
+    } catch (error) {
+      const known = runtimeError(error, "other");
+      if (known.code === "unavailable") throw known;
+      await remove(container.id);
+      throw new RuntimeError("failed", `its files could not be placed: ${wordsOf(error)}`);
+    }
+  }
+
+  async function placeFiles(id: string, files: ContainerSpec["files"]): Promise<void> {
+    if (files.length === 0) return;
+    try {
+      await docker.getContainer(id).putArchive(Buffer.from(tarOf(files)), { path: "/" });
+    } catch (error) {
+      await remove(id);
+      throw new RuntimeError("failed", `its files could not be placed: ${wordsOf(error)}`);
+    }
+  }
+
+  const isOwn = (container: ContainerObservation | undefined) => container?.labels[LABEL_NODE] === nodeId;
+
   async function remove(name: string): Promise<void> {
+    if (!isOwn(await inspect(name))) return;
     const deadlineMs = clock.monoMs() + REMOVAL_WITHIN_MS;
     while (true) {
       try {
@@ -147,7 +169,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     pull(image, signal) {
       let shared = pulls.get(image);
       if (!shared) {
-        const created = sharePull((abort) => pullOnce(image, abort).finally(() => pulls.delete(image)));
+        const created: SharedPull = sharePull((abort) => pullOnce(image, abort), () => {
+          if (pulls.get(image) === created) pulls.delete(image);
+        });
         pulls.set(image, shared = created);
       }
       return shared.wait(signal);
@@ -161,6 +185,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       }
     },
     async stop(name, graceMs) {
+      if (!isOwn(await inspect(name))) return;
       const container = docker.getContainer(name);
       try {
         // First, or the Engine brings it back: at once, or at its own next start.
@@ -211,8 +236,11 @@ interface SharedPull {
   wait(signal: AbortSignal): Promise<void>;
 }
 
-/** One pull for all who want the image; it is given up when the last of them has gone. */
-function sharePull(run: (abort: AbortSignal) => Promise<void>): SharedPull {
+/**
+ * One pull for all who want the image; it is given up when the last of them has gone. `onOver` is called then, so that
+ * whoever comes next does not join one that is being given up.
+ */
+function sharePull(run: (abort: AbortSignal) => Promise<void>, onOver: () => void): SharedPull {
   const abort = new AbortController();
   const done = run(abort.signal);
   done.catch(() => {});
@@ -229,7 +257,10 @@ function sharePull(run: (abort: AbortSignal) => Promise<void>): SharedPull {
         await Promise.race([done, gone.promise]);
       } finally {
         signal.removeEventListener("abort", leave);
-        if (--waiting === 0) abort.abort();
+        if (--waiting === 0) {
+          onOver();
+          abort.abort();
+        }
       }
     },
   };

@@ -162,6 +162,7 @@ export async function* containerEvents(
   signal: AbortSignal,
 ): AsyncIterable<RuntimeEvent> {
   let failures = 0;
+  let flowing = false;
   while (!signal.aborted) {
     let reason = "the event stream ended";
     try {
@@ -172,6 +173,7 @@ export async function* containerEvents(
       try {
         if (signal.aborted) return;
         failures = 0;
+        flowing = true;
         yield { kind: "back" };
         for await (const line of lines(stream as AsyncIterable<Uint8Array>)) {
           const event = eventOf(line);
@@ -185,7 +187,9 @@ export async function* containerEvents(
       reason = runtimeError(error, "other").message;
     }
     if (signal.aborted) return;
-    if (failures === 0) yield { kind: "lost", reason };
+    // Before the first `back` there was nothing to lose.
+    if (flowing) yield { kind: "lost", reason };
+    flowing = false;
     await pause(clock, Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures++), signal);
   }
 }

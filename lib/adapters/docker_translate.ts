@@ -146,7 +146,9 @@ function codeOf(error: unknown, doing: "create" | "start" | "other", words: stri
       : "failed";
   }
   if (status === 404) {
-    return doing === "create" && /no such image|not found: manifest|image/i.test(words) ? "noImage" : "missing";
+    if (doing === "create" && /no such image|not found: manifest|image/i.test(words)) return "noImage";
+    // A network or a volume may be what is not there.
+    return doing === "other" || /no such container/i.test(words) ? "missing" : "failed";
   }
   if (/port is already allocated|address already in use/i.test(words)) return "conflict";
   if (status === 409) return "conflict";

@@ -33,6 +33,8 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
   let handler: ((topic: string) => void | Promise<void>) | undefined;
   const timers = new Map<number, () => void>();
   let closed = false;
+  // Of this store's own view: what a later term wrote is none of it.
+  let durable = disk.sequence;
 
   function arm(id: number): void {
     const alarm = disk.alarms.get(id);
@@ -66,7 +68,7 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
         disk.alarms.set(id, { topic: alarm.topic, dueMs: clock.wallMs() + alarm.delayMs });
         arm(id);
       }
-      disk.sequence = group.sequence;
+      disk.sequence = durable = group.sequence;
     }
   }
 
@@ -79,12 +81,12 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
       }
     },
     commit(groups, term): Promise<CommitOutcome> {
-      if (term !== disk.term) return Promise.resolve({ kind: "fenced", lastSequence: disk.sequence });
+      if (term !== disk.term) return Promise.resolve({ kind: "fenced", lastSequence: durable });
       const what = fault?.() ?? "none";
       if (what === "refuse") {
         return Promise.resolve({
           kind: "refused",
-          lastSequence: disk.sequence,
+          lastSequence: durable,
           error: new Error("refused by the test"),
         });
       }

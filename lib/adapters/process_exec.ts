@@ -21,9 +21,10 @@ export function processExec(
     throw new RuntimeError("failed", (error as Error).message);
   }
   const stdin = options.stdin ? child.stdin.getWriter() : undefined;
+  const exit = Promise.withResolvers<number>();
   return {
-    output: merge(child),
-    exitCode: child.status.then((status) => status.code),
+    output: merge(child, async () => exit.resolve((await child.status).code)),
+    exitCode: exit.promise,
     write: async (data) => await stdin?.write(data),
     closeStdin: async () => await stdin?.close(),
     resize: () => Promise.resolve(),
@@ -37,7 +38,7 @@ export function processExec(
   };
 }
 
-async function* merge(child: Deno.ChildProcess): AsyncIterable<OutputChunk> {
+async function* merge(child: Deno.ChildProcess, ended: () => Promise<void>): AsyncIterable<OutputChunk> {
   const readers = [
     { stream: "stdout" as const, reader: child.stdout.getReader() },
     { stream: "stderr" as const, reader: child.stderr.getReader() },
@@ -56,5 +57,6 @@ async function* merge(child: Deno.ChildProcess): AsyncIterable<OutputChunk> {
     }
   } finally {
     for (const { reader } of readers) await reader.cancel();
+    await ended();
   }
 }

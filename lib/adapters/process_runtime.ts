@@ -3,7 +3,7 @@
  * its own under a small shell shim, so that it outlives the sailor; a directory holds all that is known of it:
  *
  *   meta.json   what was asked for, and the process that was started last (pid and start time, since pids come again)
- *   stdout, stderr, exit (the code, written by the shim at the end), files/
+ *   stdout, stderr, pid (the shim's, by itself), exit (the code, written by the shim at the end), files/
  *
  * Not there: images, caps on memory and processor, networks, times of output lines. Paths of `files` lie under the
  * directory that ORMEN_FILES names. What users wrote reaches the shim as arguments and environment only.
@@ -38,16 +38,18 @@ interface Meta {
 
 /**
  * Signals of the group reach the shim too: it notes them and goes on waiting, so that it can write the code.
- * The traps are not inherited by the command.
+ * The traps are not inherited by the command. What the command leaves behind in its group ends with it, as in a container.
  */
 const SHIM = `
 dir=$1; shift
+echo "$$" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
 trap : TERM INT HUP QUIT USR1 USR2
 "$@" >>"$dir/stdout" 2>>"$dir/stderr" </dev/null &
 child=$!
 wait "$child"; code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
 echo "$code" >"$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
+kill -KILL 0
 `;
 
 const LOOK_EVERY_MS = 500;
@@ -62,7 +64,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   const tell = (name: string, what: "started" | "died" | "removed") => {
     for (const listener of listeners) listener({ kind: "container", name, what });
   };
-  void keepLogsSmall();
+  const keepingLogs = keepLogsSmall();
 
   const dirOf = (name: string) => {
     if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) {
@@ -134,6 +136,13 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     if (meta.pid !== null && await isAlive(meta.pid, meta.startTicks)) return;
     const dir = dirOf(name);
     const { spec } = meta;
+    const orphan = await pidOfShim(dir);
+    if (orphan !== null && orphan !== meta.pid) {
+      // A sailor that died between the spawn and its note: that start counts, or it would run twice.
+      const startTicks = await isShimOf(orphan, dir) ? await ticksOf(orphan) : null;
+      await writeMeta(name, { ...meta, pid: orphan, startTicks, startedMs: clock.wallMs(), error: null });
+      return tell(name, startTicks === null ? "died" : "started");
+    }
     await Deno.remove(join(dir, "exit")).catch(ignoreNotFound);
     const command = [...spec.entrypoint ?? [], ...spec.cmd ?? []];
     const child = spawn("/bin/sh", ["-c", SHIM, "sh", dir, ...command], {
@@ -164,19 +173,26 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   }
 
   async function stop(name: string, graceMs: number): Promise<void> {
-    const meta = await readMeta(name);
-    if (!meta) return;
-    await signalGroup(name, (meta.spec.stopSignal ?? "SIGTERM") as Deno.Signal);
+    if (!await inspect(name)) return;
+    const { spec, pid } = (await readMeta(name))!;
+    await signalGroup(name, (spec.stopSignal ?? "SIGTERM") as Deno.Signal);
     if (await ended(name, graceMs)) return;
     await signalGroup(name, "SIGKILL");
-    await ended(name, 10_000);
+    // The shim dies with its group and writes no code.
+    if (await ended(name, 10_000) && pid !== null && !await readExit(dirOf(name))) {
+      await writeFileAtomically(join(dirOf(name), "exit"), "137\n");
+    }
   }
 
   async function keepLogsSmall(): Promise<void> {
     while (!closing.signal.aborted) {
       await pause(clock, ROTATE_EVERY_MS, closing.signal);
-      for await (const entry of Deno.readDir(stateDir)) {
-        if (entry.isDirectory && !closing.signal.aborted) await rotateLogs(join(stateDir, entry.name), logger);
+      try {
+        for await (const entry of Deno.readDir(stateDir)) {
+          if (entry.isDirectory && !closing.signal.aborted) await rotateLogs(join(stateDir, entry.name), logger);
+        }
+      } catch (error) {
+        logger.warn("logs of processes could not be looked at", { error: (error as Error).message });
       }
     }
   }
@@ -206,7 +222,9 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     async create(spec, signal) {
       signal.throwIfAborted();
       const existing = await readMeta(spec.name);
-      if (existing && existing.spec.labels[LABEL_ATTEMPT] !== spec.labels[LABEL_ATTEMPT]) {
+      const same = existing?.spec.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT] &&
+        existing?.spec.labels[LABEL_NODE] === nodeId;
+      if (existing && !same) {
         throw new RuntimeError("conflict", `the name ${spec.name} is taken by another process`);
       }
       if (!existing) {
@@ -236,6 +254,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
       await start(name);
     },
     async remove(name) {
+      if (!await inspect(name)) return;
       await signalGroup(name, "SIGKILL");
       await ended(name, 10_000);
       await Deno.remove(dirOf(name), { recursive: true }).catch(ignoreNotFound);
@@ -264,7 +283,9 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
         wake();
       };
       listeners.add(listener);
-      const adopted = watchAdopted(signal);
+      const adopted = watchAdopted(signal).catch((error) =>
+        logger.error("ends of adopted processes are not seen any more", { error: String(error.stack ?? error) })
+      );
       try {
         while (!signal.aborted) {
           const event = queue.shift();
@@ -281,9 +302,9 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
         await adopted;
       }
     },
-    close() {
+    async close() {
       closing.abort();
-      return Promise.resolve();
+      await keepingLogs;
     },
   };
 
@@ -323,6 +344,24 @@ async function readExit(dir: string): Promise<{ code: number; atMs: number } | u
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  }
+}
+
+async function pidOfShim(dir: string): Promise<number | null> {
+  try {
+    return Number(await Deno.readTextFile(join(dir, "pid"))) || null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+/** Whether the process with this pid is the shim of this directory, and not another that got the pid since. */
+async function isShimOf(pid: number, dir: string): Promise<boolean> {
+  try {
+    return (await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0").includes(dir);
+  } catch {
+    return false; // It has ended, or belongs to somebody else.
   }
 }
 

@@ -2,6 +2,7 @@
 import { RuntimeError } from "../contracts/runtime.ts";
 
 const DOCKER_HUB = "https://index.docker.io/v1/";
+const DOCKER_HUB_HOSTS = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 export interface RegistryCredentials {
   readonly username: string;
@@ -13,7 +14,7 @@ export interface RegistryCredentials {
 export function registryOf(image: string): string {
   const first = image.split("/")[0];
   const isHost = image.includes("/") && (first.includes(".") || first.includes(":") || first === "localhost");
-  return isHost ? first : DOCKER_HUB;
+  return isHost && !DOCKER_HUB_HOSTS.includes(first) ? first : DOCKER_HUB;
 }
 
 /** Undefined: the file has none for this registry. Throws RuntimeError "failed" when the file cannot be used. */
@@ -29,7 +30,7 @@ export async function credentialsFor(image: string, file: string): Promise<Regis
   const entry = keys.map((key) => config.auths?.[key]).find((found) => found !== undefined);
   if (!entry) return undefined;
   if (entry.auth) {
-    const text = atob(entry.auth);
+    const text = new TextDecoder().decode(Uint8Array.from(atob(entry.auth), (char) => char.charCodeAt(0)));
     const colon = text.indexOf(":");
     return { username: text.slice(0, colon), password: text.slice(colon + 1), serveraddress: registry };
   }

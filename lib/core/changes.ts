@@ -14,6 +14,8 @@ import type { SailRecord, SailState } from "./sail.ts";
 /** A task that failed for good on one node waits at least this long before its next attempt. */
 export const RESCHEDULE_BASE_MS = 2_000;
 export const RESCHEDULE_MAX_MS = 300_000;
+/** Older ones are forgotten: a task that fails for ever would otherwise gather hundreds a day. */
+export const ATTEMPTS_KEPT = 20;
 
 /** Puts a sail on a node if one fits. Answers null when it was placed, else why it was not. */
 export function placeSail(
@@ -47,6 +49,7 @@ export function placeSail(
     observed: NOTHING_OBSERVED,
   };
   draft.put("attempt", attempt.id, attempt);
+  forgetOldAttempts(world, draft, sail.id, number);
   putSail(draft, sail, {
     state: "scheduled",
     attempts: number,
@@ -61,6 +64,17 @@ export function placeSail(
   });
   sendAssignment(world, draft, attempt);
   return null;
+}
+
+/** One whose container may still run stays on record: its reservation hangs on it. */
+function forgetOldAttempts(world: World, draft: Draft, sailId: string, newest: number): void {
+  const { attempts, attemptsBySail } = world.state;
+  const ids = attemptsBySail.get(sailId);
+  if (!ids || ids.size <= ATTEMPTS_KEPT) return;
+  for (const id of [...ids]) {
+    const { number, state, holding } = attempts.get(id)!;
+    if (number <= newest - ATTEMPTS_KEPT && isFinal(state) && !holding) draft.delete("attempt", id);
+  }
 }
 
 export function putSail(draft: Draft, sail: SailRecord, change: Partial<SailRecord>): SailRecord {

@@ -37,6 +37,17 @@ export function createMemory(): Memory {
 
 export function decide(world: World, input: Input, context: Context): Draft {
   const draft = new Draft(world.state, context);
+  try {
+    carryOut(world, draft, input);
+  } catch (error) {
+    // Half a decision must not stay in the state that later ones build on.
+    draft.undo();
+    throw error;
+  }
+  return draft;
+}
+
+function carryOut(world: World, draft: Draft, input: Input): void {
   switch (input.kind) {
     case "submit":
       decideSubmit(world, draft, input);
@@ -89,5 +100,4 @@ export function decide(world: World, input: Input, context: Context): Draft {
     default:
       input satisfies never;
   }
-  return draft;
 }

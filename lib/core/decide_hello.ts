@@ -16,7 +16,7 @@ const REPORTS_PER_PIECE = 100;
 
 export function decideHello(world: World, draft: Draft, input: Extract<Input, { kind: "hello" }>): void {
   const { hello, sessionId } = input;
-  const refusal = judge(world, draft, hello);
+  const refusal = judge(world, draft, input);
   if (refusal) {
     draft.sends.push({ kind: "message", sessionId, message: { kind: "refuse", ...refusal } });
     draft.sends.push({ kind: "close", sessionId, reason: refusal.message });
@@ -30,6 +30,7 @@ export function decideHello(world: World, draft: Draft, input: Extract<Input, { 
   state.live.set(hello.nodeId, {
     sessionId: null,
     instance: hello.instance,
+    dialledAt: input.staticAddress,
     heardMonoMs: draft.context.monoMs,
     stats: hello.stats,
     local: hello.local,
@@ -43,7 +44,11 @@ export function decideHello(world: World, draft: Draft, input: Extract<Input, { 
   draft.follow.push({ kind: "helloDone", sessionId, nodeId: hello.nodeId, inventory });
 }
 
-function judge(world: World, draft: Draft, hello: Hello): { code: RefuseCode; message: string } | undefined {
+function judge(
+  world: World,
+  draft: Draft,
+  { hello, staticAddress }: Extract<Input, { kind: "hello" }>,
+): { code: RefuseCode; message: string } | undefined {
   const { settings, state } = world;
   if (hello.protocol !== PROTOCOL) {
     return { code: "protocol", message: `this deck speaks session protocol ${PROTOCOL}, the sailor ${hello.protocol}` };
@@ -68,6 +73,14 @@ function judge(world: World, draft: Draft, hello: Hello): { code: RefuseCode; me
       code: "secondInstance",
       message: `another sailor with the same node id (${hello.nodeId.slice(0, 8)}) is connected; ` +
         "give each sailor a data directory of its own",
+    };
+  }
+  if (answers && (live.dialledAt ?? null) !== staticAddress) {
+    // Dialled by the deck and dialling itself, the two sessions would take each other's place for ever.
+    return {
+      code: "secondInstance",
+      message: `node ${state.masts.get(hello.nodeId)?.name ?? hello.name} is connected already; ` +
+        "name its sailor once: among the deck's --workers, or with --join",
     };
   }
   return undefined;
@@ -121,10 +134,13 @@ export function decideHelloDone(world: World, draft: Draft, input: Extract<Input
   }
   state.live.set(input.nodeId, { ...live, sessionId: input.sessionId, heardMonoMs: draft.context.monoMs });
   const assignments = [];
+  let gone = 0;
   for (const id of [...state.attemptsByNode.get(input.nodeId) ?? []]) {
     const attempt = state.attempts.get(id)!;
     if (isFinal(attempt.state)) {
-      if (!input.inventory.has(id)) draft.put("attempt", id, { ...attempt, holding: false });
+      if (input.inventory.has(id)) continue;
+      if (gone++ >= REPORTS_PER_PIECE) return void draft.follow.push(input);
+      draft.put("attempt", id, { ...attempt, holding: false });
       continue;
     }
     assignments.push(assignmentOf(world, attempt));

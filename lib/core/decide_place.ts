@@ -34,14 +34,22 @@ export function decidePlace(world: World, draft: Draft): void {
   for (const mast of state.masts.values()) {
     if (placed >= PLACEMENTS_PER_PASS) break;
     if (mast.status === "down") placed += replaceLost(world, draft, mast.id, refused, PLACEMENTS_PER_PASS - placed);
-    else if (mast.eligibility === "draining") moveAway(world, draft, mast.id);
+    else if (mast.eligibility === "draining") placed += moveAway(world, draft, mast.id);
   }
   if (placed >= PLACEMENTS_PER_PASS) draft.follow.push({ kind: "place" });
 }
 
+/** A pass looks at every pending task, thousands in a large batch, and specifications never change. */
+const signatures = new WeakMap<TaskSpec, string>();
+
 /** Everything of a specification that decides where it fits. */
 function signatureOf(spec: TaskSpec): string {
-  return JSON.stringify([spec.cpuCores, spec.memoryBytes, spec.diskBytes, spec.ports, spec.constraints, spec.runtime]);
+  let signature = signatures.get(spec);
+  if (signature === undefined) {
+    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime } = spec;
+    signatures.set(spec, signature = JSON.stringify([cpuCores, memoryBytes, diskBytes, ports, constraints, runtime]));
+  }
+  return signature;
 }
 
 function lastAttempt(world: World, sailId: string): AttemptRecord | undefined {
@@ -84,13 +92,14 @@ function replaceLost(world: World, draft: Draft, nodeId: string, refused: Set<st
   return placed;
 }
 
-/** Asks tasks of a draining node to leave, where another node has room for them. */
-function moveAway(world: World, draft: Draft, nodeId: string): void {
+/** Asks tasks of a draining node to leave, where another node has room for them. Answers how many it has asked. */
+function moveAway(world: World, draft: Draft, nodeId: string): number {
   const { state, settings, memory } = world;
   const mast = state.masts.get(nodeId)!;
   const attempts = [...state.attemptsByNode.get(nodeId) ?? []].map((id) => state.attempts.get(id)!);
   let moving = attempts.filter((a) => a.desired === "stop" && !isFinal(a.state)).length;
   let staying = 0;
+  let asked = 0;
   for (const attempt of attempts) {
     const sail = state.sails.get(attempt.sailId);
     if (isFinal(attempt.state) || !sail || sail.desired === "stop" || attempt.desired === "stop") continue;
@@ -106,9 +115,11 @@ function moveAway(world: World, draft: Draft, nodeId: string): void {
     });
     stopAttempt(world, draft, putAttempt(draft, attempt, { reason: `node ${mast.name} is draining` }), sail.graceMs);
     moving++;
+    asked++;
   }
   if (staying === 0 && moving === 0) {
     draft.put("mast", nodeId, { ...mast, eligibility: "drained" });
     draft.event("nodeDrained", `node ${mast.name} is drained`, { nodeId });
   }
+  return asked;
 }

@@ -12,22 +12,41 @@ import type { AttemptReport } from "./outgoing.ts";
 import type { SailRecord } from "./sail.ts";
 import { isSailFinal, sailStateOf } from "./sail.ts";
 
+/** What one write takes: a report changes up to five records, which repeat its texts, and a failed one bears its output. */
+const REPORTS_PER_PIECE = 100;
+const CHARS_PER_PIECE = 60_000;
+
 export function decideReports(world: World, draft: Draft, input: Extract<Input, { kind: "reports" }>): void {
+  // The next hello has told all of it, and newer: nobody waits for an answer either.
+  if (input.hello === null && world.state.live.get(input.nodeId)?.sessionId !== input.sessionId) return;
+  const count = pieceOf(input.reports);
+  const reports = input.reports.slice(0, count);
   let freed = false;
-  for (const report of input.reports) {
+  for (const report of reports) {
     if (takeReport(world, draft, input.nodeId, report)) freed = true;
   }
-  if (input.reports.length > 0 && input.hello === null) {
+  if (reports.length > 0 && input.hello === null) {
     draft.sends.push({
       kind: "message",
       sessionId: input.sessionId,
       message: {
         kind: "acknowledge",
-        reports: input.reports.map(({ attemptId, revision }) => ({ attemptId, revision })),
+        reports: reports.map(({ attemptId, revision }) => ({ attemptId, revision })),
       },
     });
   }
+  if (count < input.reports.length) draft.follow.push({ ...input, reports: input.reports.slice(count) });
   if (freed) draft.follow.push({ kind: "place" });
+}
+
+/** How many of the reports go into one write; at least one. */
+function pieceOf(reports: readonly AttemptReport[]): number {
+  let chars = 0;
+  for (const [index, { observed }] of reports.entries()) {
+    chars += JSON.stringify(observed).length;
+    if (index > 0 && (index >= REPORTS_PER_PIECE || chars > CHARS_PER_PIECE)) return index;
+  }
+  return reports.length;
 }
 
 /** True when capacity was freed or a sail wants a new attempt. */

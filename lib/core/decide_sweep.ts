@@ -3,7 +3,8 @@ import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { State } from "./state.ts";
 
-const SAILS_PER_PIECE = 20;
+/** Records of ended tasks, their attempts included. */
+const RECORDS_PER_PIECE = 200;
 const EVENTS_PER_PIECE = 400;
 const KEYS_PER_PIECE = 200;
 
@@ -12,17 +13,18 @@ export function decideSweep(world: World, draft: Draft): void {
   const oldestMs = draft.context.wallMs - settings.keepEndedMs;
   let pieceFull = false;
 
-  let sails = 0;
+  let records = 0;
   for (const id of endedOldestFirst(state)) {
     const sail = state.sails.get(id)!;
     if (state.ended.size <= settings.keepEndedMax && (sail.endedMs ?? 0) >= oldestMs) break;
     const attempts = [...state.attemptsBySail.get(id) ?? []];
     // A container that may still run must stay on record, or its reservation would be forgotten.
     if (attempts.some((a) => state.attempts.get(a)!.holding)) continue;
-    if (++sails > SAILS_PER_PIECE) {
+    if (records > RECORDS_PER_PIECE) {
       pieceFull = true;
       break;
     }
+    records += attempts.length + 2;
     for (const attempt of attempts) draft.delete("attempt", attempt);
     if (sail.specId === id) draft.delete("spec", id);
     draft.delete("sail", id);
@@ -48,6 +50,8 @@ export function decideSweep(world: World, draft: Draft): void {
     draft.delete("idempotency", key);
   }
   if (pieceFull) draft.follow.push({ kind: "sweep" });
+  // A second way for what waits: an alarm that its engine gave up on, a move that was not possible before.
+  else draft.follow.push({ kind: "place" });
 }
 
 function endedOldestFirst(state: State): string[] {

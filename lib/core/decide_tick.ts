@@ -8,6 +8,10 @@ import { judgeLiveness } from "./liveness.ts";
 import { NO_LOCAL_USE } from "./mast.ts";
 
 const ATTEMPTS_PER_PIECE = 50;
+/** Nodes given up in one tick, so that a write stays small; the others are still silent at the next. */
+const LOST_PER_TICK = 100;
+/** A sailor dials its deck again within 5 s; until then a deck that has just started knows nothing of it. */
+const REDIAL_WITHIN_MS = 8_000;
 
 export function decideTick(world: World, draft: Draft): void {
   const { state, settings, memory } = world;
@@ -21,19 +25,20 @@ export function decideTick(world: World, draft: Draft): void {
   });
   memory.lastTickMonoMs = monoMs;
   if (verdict.kind === "freshGrace") {
+    const redialMs = Math.max(0, REDIAL_WITHIN_MS - settings.nodeTimeoutMs);
     for (const mast of state.masts.values()) {
       const live = state.live.get(mast.id);
       state.live.set(
         mast.id,
         live
           ? { ...live, heardMonoMs: monoMs }
-          : { sessionId: null, instance: null, heardMonoMs: monoMs, stats: null, local: NO_LOCAL_USE },
+          : { sessionId: null, instance: null, heardMonoMs: monoMs + redialMs, stats: null, local: NO_LOCAL_USE },
       );
     }
     return;
   }
   memory.suspectSinceMonoMs = verdict.suspicious ? memory.suspectSinceMonoMs ?? monoMs : null;
-  for (const nodeId of verdict.lost) {
+  for (const nodeId of verdict.lost.slice(0, LOST_PER_TICK)) {
     const mast = state.masts.get(nodeId)!;
     draft.put("mast", nodeId, { ...mast, status: "down", statusSinceMs: draft.context.wallMs });
     draft.event("nodeDown", `node ${mast.name} is down: silent for ${settings.nodeTimeoutMs / 1000} s`, { nodeId });

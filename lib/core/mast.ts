@@ -57,6 +57,8 @@ export const NO_LOCAL_USE: LocalUse = { cpuCores: 0, memoryBytes: 0, diskBytes: 
 export interface MastLive {
   readonly sessionId: string | null;
   readonly instance: string | null;
+  /** The address at which the deck dialled the session; null or absent: the sailor dialled. */
+  readonly dialledAt?: string | null;
   readonly heardMonoMs: number;
   readonly stats: MachineStats | null;
   readonly local: LocalUse;

@@ -53,8 +53,17 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   const world = { state: working, settings, memory: createMemory() };
   const stopping = new AbortController();
 
-  const sessions = createSessions({ loop: () => loop, working, term, clock, random, logger });
   const streams = createStreamRelay({ logger, clock });
+  const sessions = createSessions({
+    loop: () => loop,
+    working,
+    term,
+    clock,
+    random,
+    logger,
+    // A stream link may be half dead, which nothing but its session would tell.
+    onOver: (sessionId, reason) => streams.release(sessionId, reason),
+  });
   const feed = createFeed();
   const figures = createFigures(committed, () => loop.depth(), () => loop.storeProblem());
   const loop = startLoop({

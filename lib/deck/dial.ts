@@ -46,8 +46,9 @@ export async function keepDialling(options: {
           }),
       });
       over.abort();
-      logger.info("a session ended", { node: worker.address, reason });
       if (clock.monoMs() - startedMs > GOOD_SESSION_MS) failures = 0;
+      // One that is refused is dialled again and again: said once.
+      if (failures === 0) logger.info("a session ended", { node: worker.address, reason });
     } catch (error) {
       if (failures === 0 && !signal.aborted) {
         logger.info("a sailor does not answer yet", { node: worker.address, reason: (error as Error).message });

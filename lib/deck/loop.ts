@@ -25,6 +25,7 @@ import { changeToStore } from "./records.ts";
 const DRAFTS_PER_TURN = 2_000;
 const RETRY_BASE_MS = 250;
 const RETRY_MAX_MS = 5_000;
+const NOTHING_DURABLE = -1;
 
 export class StoreUnavailable extends Error {}
 
@@ -73,6 +74,8 @@ export function startLoop(options: LoopOptions): Loop {
   let sequence = options.sequence;
   let problem: string | null = null;
   let failures = 0;
+  let probeDue = false;
+  let cancelProbe: (() => void) | undefined;
   let wake: () => void = () => {};
 
   const finished = run();
@@ -96,15 +99,18 @@ export function startLoop(options: LoopOptions): Loop {
       stopping.abort();
       wake();
       await finished;
-      for (const { reply } of mailbox.splice(0)) reply?.reject(new StoreUnavailable("the deck is stopping"));
     },
   };
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      if (mailbox.length === 0) await new Promise<void>((resolve) => wake = resolve);
-      if (mailbox.length > 0) await turn(mailbox.splice(0));
+      if (mailbox.length === 0 && !probeDue) await new Promise<void>((resolve) => wake = resolve);
+      // In line with the turns: while the outcome of one is sought, nothing else may move the store's last sequence.
+      if (probeDue) await probe();
+      else if (mailbox.length > 0) await turn(mailbox.splice(0));
     }
+    cancelProbe?.();
+    for (const { reply } of mailbox.splice(0)) reply?.reject(new StoreUnavailable(problem ?? "the deck is stopping"));
   }
 
   async function turn(batch: Waiting[]): Promise<void> {
@@ -151,18 +157,26 @@ export function startLoop(options: LoopOptions): Loop {
   /** The sequence up to which everything is durable. */
   async function commit(groups: readonly CommitGroup[]): Promise<number> {
     const startedMs = clock.monoMs();
-    const outcome = await store.commit(groups, options.term);
+    const outcome = await write(groups);
     hooks.onCommit({ drafts: groups.length, durationMs: clock.monoMs() - startedMs });
     if (outcome.kind === "done") return sequence;
     return await afterFailure(outcome);
   }
 
+  /** A store that throws has not answered. */
+  async function write(groups: readonly CommitGroup[]): Promise<CommitOutcome> {
+    try {
+      return await store.commit(groups, options.term);
+    } catch (error) {
+      return { kind: "unknown", error: error as Error };
+    }
+  }
+
   async function afterFailure(outcome: Exclude<CommitOutcome, { kind: "done" }>): Promise<number> {
     if (outcome.kind === "fenced") {
-      problem = "another deck has taken over this data";
-      logger.error("fenced: another deck has a newer term; this one ends");
-      hooks.onFenced();
-      return outcome.lastSequence;
+      fence();
+      // The last sequence may be the other deck's by now, so it proves nothing; whoever asked asks that one again.
+      return NOTHING_DURABLE;
     }
     problem = `the store takes no writes: ${outcome.error.message}`;
     logger.error("the store refused a write", { error: outcome.error.message });
@@ -173,29 +187,41 @@ export function startLoop(options: LoopOptions): Loop {
         return await store.lastSequence();
       } catch (error) {
         logger.error("the store does not answer", { error: (error as Error).message });
-        if (stopping.signal.aborted) return 0;
+        if (stopping.signal.aborted) return NOTHING_DURABLE;
         await pause(clock, RETRY_MAX_MS, stopping.signal);
       }
     }
   }
 
-  /** Writes nothing but the next sequence number, to see whether the store takes writes again. */
+  function fence(): void {
+    problem = "another deck has taken over this data";
+    logger.error("fenced: another deck has a newer term; this one ends");
+    stopping.abort();
+    hooks.onFenced();
+  }
+
+  /** At most one is under way: writes of sessions and ticks go on failing meanwhile. */
   function scheduleProbe(): void {
-    const delayMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** failures++);
-    const cancel = clock.after(delayMs, async () => {
-      if (stopping.signal.aborted) return;
-      const outcome = await store.commit([{ sequence: ++sequence, changes: [], alarms: [] }], options.term);
-      if (outcome.kind === "done") {
-        problem = null;
-        failures = 0;
-        world.memory.lastTickMonoMs = -1;
-        logger.info("the store takes writes again");
-        mailbox.push({ input: { kind: "catchUp" } });
-        wake();
-      } else if (outcome.kind === "fenced") hooks.onFenced();
-      else scheduleProbe();
+    if (cancelProbe) return;
+    const delayMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(failures++, 10));
+    cancelProbe = clock.after(delayMs, () => {
+      cancelProbe = undefined;
+      probeDue = true;
+      wake();
     });
-    stopping.signal.addEventListener("abort", cancel, { once: true });
+  }
+
+  /** Writes nothing but the next sequence number, to see whether the store takes writes again. */
+  async function probe(): Promise<void> {
+    probeDue = false;
+    const outcome = await write([{ sequence: ++sequence, changes: [], alarms: [] }]);
+    if (outcome.kind === "fenced") return fence();
+    if (outcome.kind !== "done") return scheduleProbe();
+    problem = null;
+    failures = 0;
+    world.memory.lastTickMonoMs = -1;
+    logger.info("the store takes writes again");
+    mailbox.push({ input: { kind: "catchUp" } });
   }
 
   function publish(done: readonly { waiting: Waiting; draft: Draft }[]): void {
@@ -215,6 +241,8 @@ export function startLoop(options: LoopOptions): Loop {
 
   function takeBack(lost: readonly { waiting: Waiting; draft: Draft }[]): void {
     for (const { draft } of [...lost].reverse()) draft.undo();
+    // The records are as they were; the event counter only ever grows, and events are numbered without gaps.
+    world.state.newestEvent = committed.newestEvent;
     for (const { waiting } of lost) {
       waiting.reply?.reject(new StoreUnavailable(problem ?? "the store refused the write"));
       if ("sessionId" in waiting.input) hooks.onLost(waiting.input.sessionId);

@@ -50,6 +50,8 @@ export function createSessions(options: {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** A session has ended, whether or not it was ever welcome. */
+  readonly onOver?: (sessionId: string, reason: string) => void;
 }): Sessions {
   const { working, clock, random, logger, term } = options;
   const sessions = new Map<string, Session>();
@@ -113,7 +115,11 @@ export function createSessions(options: {
 
   function heard(session: Session) {
     const live = working.live.get(session.nodeId!);
-    if (!live || live.sessionId !== session.id) return undefined;
+    if (!live || live.sessionId !== session.id) {
+      // Given up or removed while it was welcome: only a new hello brings the node back.
+      if (byNode.get(session.nodeId!) === session) session.link.close("the deck had given the session up; start over");
+      return undefined;
+    }
     const now = { ...live, heardMonoMs: clock.monoMs() };
     working.live.set(session.nodeId!, now);
     return now;
@@ -130,6 +136,7 @@ export function createSessions(options: {
         link.onClose((reason) => {
           cancel();
           sessions.delete(session.id);
+          options.onOver?.(session.id, reason);
           if (session.nodeId !== null) {
             if (byNode.get(session.nodeId) === session) byNode.delete(session.nodeId);
             options.loop().post({ kind: "sessionClosed", sessionId: session.id, nodeId: session.nodeId });

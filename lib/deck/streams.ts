@@ -4,19 +4,31 @@ import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { StreamRequest } from "../messages/stream.ts";
 import { awaitBind } from "../session/bound_link.ts";
-import type { Piece, Stream, StreamMux } from "../session/stream_mux.ts";
-import { createStreamMux, StreamError } from "../session/stream_mux.ts";
+import type { Stream } from "../session/channel.ts";
+import { StreamError } from "../session/channel.ts";
+import type { StreamMux } from "../session/stream_mux.ts";
+import { createStreamMux } from "../session/stream_mux.ts";
 import type { OutputPiece, OutputStream, RemoteExec } from "./api.ts";
 import { StreamUnavailable } from "./api.ts";
 
 /** A session's stream link comes a moment after its welcome. */
 const LINK_WITHIN_MS = 3_000;
+/** An accepted link says at once for which session it is. */
+const BIND_WITHIN_MS = 5_000;
+/** A sailor asks its runtime for the container before it answers; an Engine at work may take its time. */
+const ANSWER_WITHIN_MS = 10_000;
 
 export interface StreamRelay {
   /** A sailor dialled in; its first frame says for which session. */
   accept(link: Link): void;
-  /** The deck dialled; resolves when the link is closed. */
+  /** The deck dialled; resolves when the link is closed. A session has one link: the newer replaces the older. */
   attach(link: Link, sessionId: string): Promise<void>;
+  /** The session is over: closes its link, which may be half dead and would never tell. */
+  release(sessionId: string, reason: string): void;
+  /**
+   * Both resolve once the sailor has the container. They throw StreamUnavailable, as does reading what they give:
+   * "noContainer", "nodeAway" when there is no link or it broke, "failed" with the sailor's words.
+   */
   openLogs(
     sessionId: string,
     attemptId: string,
@@ -44,27 +56,41 @@ export interface StreamRelay {
 export function createStreamRelay({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): StreamRelay {
   const muxes = new Map<string, StreamMux>();
   const waiting = new Map<string, Set<() => void>>();
+  let stopping = false;
 
   function attach(link: Link, sessionId: string): Promise<void> {
     return new Promise((resolve) => {
-      // The mux sets the link's handlers; its close is listened to beside it.
+      let closed = false;
+      let detach = () => {};
+      // The mux sets the link's handlers; its close is listened to beside it, and may have come already.
       const mux = createStreamMux({
         ...link,
         onClose: (handler) =>
           link.onClose((reason) => {
+            logger.debug("a stream link closed", { sessionId, reason });
+            closed = true;
             handler(reason);
-            if (muxes.get(sessionId) === mux) muxes.delete(sessionId);
+            detach();
             resolve();
           }),
       });
+      if (closed) return;
+      if (stopping) return mux.close("the deck is stopping");
+      muxes.get(sessionId)?.close("a newer link of this session came");
       muxes.set(sessionId, mux);
-      for (const wake of waiting.get(sessionId) ?? []) wake();
-      waiting.delete(sessionId);
+      detach = () => {
+        if (muxes.get(sessionId) === mux) muxes.delete(sessionId);
+      };
+      wake(sessionId);
     });
   }
 
+  function wake(sessionId: string): void {
+    for (const done of [...waiting.get(sessionId) ?? []]) done();
+  }
+
   async function muxOf(sessionId: string): Promise<StreamMux> {
-    if (!muxes.has(sessionId)) await linkCame(sessionId);
+    if (!muxes.has(sessionId) && !stopping) await linkCame(sessionId);
     const mux = muxes.get(sessionId);
     if (!mux) {
       throw new StreamUnavailable("nodeAway", "its node has no open connection for logs and commands; try again");
@@ -88,24 +114,42 @@ export function createStreamRelay({ clock, logger }: { readonly clock: Clock; re
   }
 
   async function open(sessionId: string, request: StreamRequest): Promise<Stream> {
-    return (await muxOf(sessionId)).open(request);
+    const mux = await muxOf(sessionId);
+    let cancel = () => {};
+    try {
+      const stream = mux.open(request);
+      cancel = clock.after(
+        ANSWER_WITHIN_MS,
+        () => stream.fail(new StreamError("away", `its node did not answer within ${ANSWER_WITHIN_MS / 1000} s`)),
+      );
+      await stream.started;
+      return stream;
+    } catch (error) {
+      throw toUnavailable(error);
+    } finally {
+      cancel();
+    }
   }
 
   return {
     accept(link) {
+      const cancel = clock.after(BIND_WITHIN_MS, () => link.close("no bind came"));
       awaitBind(link, (sessionId, bound) => {
+        cancel();
         logger.debug("a stream link came", { sessionId });
         void attach(bound, sessionId);
       });
     },
     attach,
+    release(sessionId, reason) {
+      muxes.get(sessionId)?.close(reason);
+      muxes.delete(sessionId);
+      wake(sessionId);
+    },
     async openLogs(sessionId, attemptId, { follow, tail, sinceMs, timestamps }) {
       const stream = await open(sessionId, { kind: "logs", attemptId, follow, tail, sinceMs, timestamps });
-      const first = await firstPiece(stream);
-      return {
-        [Symbol.asyncIterator]: () => first[Symbol.asyncIterator](),
-        close: () => stream.end(null),
-      };
+      const output = outputOf(stream, () => stream.end(null));
+      return { [Symbol.asyncIterator]: () => output, close: () => stream.end(null) };
     },
     async openExec(sessionId, attemptId, { command, tty, stdin, columns, rows }) {
       const stream = await open(sessionId, {
@@ -117,60 +161,56 @@ export function createStreamRelay({ clock, logger }: { readonly clock: Clock; re
         columns,
         rows,
       });
-      const exitCode = stream.ended.then((code) => code ?? 0, (error) => {
-        throw toUnavailable(error);
-      });
+      const exitCode = exitCodeOf(stream);
       // Whoever meets the failure while reading the output never asks for the code.
       exitCode.catch(() => {});
       return {
-        output: outputOf(stream.incoming),
+        output: outputOf(stream, () => {}),
         exitCode,
-        write: (data) => stream.write("stdin", data),
+        write: (data) => writeStdin(stream, data),
         closeStdin: () => void stream.write("stdin", new Uint8Array(0)),
         resize: (w, h) => stream.resize(w, h),
         close: () => stream.end(null),
       };
     },
     close() {
-      for (const mux of muxes.values()) mux.close("the deck is stopping");
+      stopping = true;
+      for (const mux of [...muxes.values()]) mux.close("the deck is stopping");
+      for (const sessionId of [...waiting.keys()]) wake(sessionId);
     },
   };
 }
 
-/** The output, once the sailor has said that there is a container: one that is gone is an answer of its own, not an empty log. */
-async function firstPiece(stream: Stream): Promise<AsyncIterable<OutputPiece>> {
-  const pieces = stream.incoming[Symbol.asyncIterator]();
-  const first = pieces.next();
-  first.catch(() => {}); // Thrown again to whoever reads.
-  await Promise.race([first, stream.ended]).catch((error) => {
-    throw toUnavailable(error);
-  });
-  return {
-    async *[Symbol.asyncIterator]() {
-      try {
-        for (let next = await first; !next.done; next = await pieces.next()) {
-          if (next.value.data.length > 0) yield next.value as OutputPiece;
-        }
-      } catch (error) {
-        throw toUnavailable(error);
-      } finally {
-        stream.end(null);
-      }
-    },
-  };
-}
-
-async function* outputOf(pieces: AsyncIterable<Piece>): AsyncIterable<OutputPiece> {
+async function* outputOf(stream: Stream, onLeft: () => void): AsyncGenerator<OutputPiece, void, undefined> {
   try {
-    for await (const piece of pieces) {
-      if (piece.data.length > 0) yield piece as OutputPiece;
-    }
+    // A sailor sends these two kinds only; the channel sees to that.
+    for await (const piece of stream.incoming) yield piece as OutputPiece;
   } catch (error) {
     throw toUnavailable(error);
+  } finally {
+    onLeft();
   }
 }
 
+async function exitCodeOf(stream: Stream): Promise<number> {
+  const exitCode = await stream.ended.catch((error) => {
+    throw toUnavailable(error);
+  });
+  // Nobody knows how it would have ended: that is not a success.
+  if (exitCode === null) throw new StreamUnavailable("failed", "the command was let go of before it ended");
+  return exitCode;
+}
+
+async function writeStdin(stream: Stream, data: Uint8Array): Promise<void> {
+  // No bytes would end stdin.
+  if (data.length === 0) return;
+  await stream.write("stdin", data).catch((error) => {
+    throw toUnavailable(error);
+  });
+}
+
+const CODES = { notFound: "noContainer", failed: "failed", away: "nodeAway" } as const;
+
 function toUnavailable(error: unknown): unknown {
-  if (!(error instanceof StreamError)) return error;
-  return new StreamUnavailable(error.code === "notFound" ? "noContainer" : "failed", error.message);
+  return error instanceof StreamError ? new StreamUnavailable(CODES[error.code], error.message) : error;
 }

@@ -5,10 +5,12 @@
 import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type { ContainerObservation, Prober, ProbeResult, Runtime } from "../contracts/runtime.ts";
+import { RuntimeError } from "../contracts/runtime.ts";
 import type { HealthCheck, TaskSpec } from "../core/documents/task.ts";
 
 const EAGER_FROM_MS = 50;
 const OUTPUT_MAX = 1024;
+const NAME_MAX = 256;
 
 export interface HealthWatch {
   stop(): void;
@@ -45,6 +47,7 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
       if (eager) eagerMs *= 2;
       const result = await probe(options);
       if (signal.aborted) return;
+      if (!result) continue;
       if (result.healthy) {
         failures = 0;
         if (state !== "healthy") onChange(state = "healthy", result.output);
@@ -57,7 +60,7 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
   }
 }
 
-async function probe(options: HealthWatchOptions): Promise<ProbeResult> {
+async function probe(options: HealthWatchOptions): Promise<ProbeResult | undefined> {
   const { check, prober } = options;
   const { probe: what } = check;
   switch (what.kind) {
@@ -87,32 +90,49 @@ function addressOf({ container }: HealthWatchOptions, port: number): { host: str
   return container.address === null ? undefined : { host: container.address, port };
 }
 
-async function probeByCommand(options: HealthWatchOptions, command: readonly string[]): Promise<ProbeResult> {
-  const { runtime, container, check, clock } = options;
-  const decoder = new TextDecoder();
-  let output = "";
+/** Undefined: the runtime does not answer, which says nothing about the container. */
+async function probeByCommand(
+  options: HealthWatchOptions,
+  command: readonly string[],
+): Promise<ProbeResult | undefined> {
+  const { check, clock } = options;
+  const abort = new AbortController();
+  const late = Promise.withResolvers<ProbeResult>();
+  const cancel = clock.after(
+    check.timeoutMs,
+    () => late.resolve({ healthy: false, output: `${nameOf(command)} took longer than ${check.timeoutMs} ms` }),
+  );
   try {
-    const session = await runtime.exec(container.name, { command, tty: false, stdin: false });
-    const late = Promise.withResolvers<"late">();
-    const cancel = clock.after(check.timeoutMs, () => late.resolve("late"));
-    const reading = (async () => {
-      for await (const { data } of session.output) {
-        output = (output + decoder.decode(data, { stream: true })).slice(-OUTPUT_MAX);
-      }
-      return await session.exitCode;
-    })();
-    reading.catch(() => {});
-    const code = await Promise.race([reading, late.promise]);
-    cancel();
-    if (code === "late") {
-      session.close();
-      return { healthy: false, output: `${command[0]} took longer than ${check.timeoutMs} ms` };
-    }
-    return {
-      healthy: code === 0,
-      output: `${command[0]} exited with code ${code}${output ? `: ${output.trim()}` : ""}`,
-    };
+    return await Promise.race([runCommand(options, command, abort.signal), late.promise]);
   } catch (error) {
-    return { healthy: false, output: (error as Error).message };
+    if (error instanceof RuntimeError && error.code === "unavailable") return undefined;
+    return { healthy: false, output: (error as Error).message.slice(0, OUTPUT_MAX) };
+  } finally {
+    cancel();
+    abort.abort();
   }
 }
+
+async function runCommand(
+  { runtime, container }: HealthWatchOptions,
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const decoder = new TextDecoder();
+  let output = "";
+  const session = await runtime.exec(container.name, { command, tty: false, stdin: false });
+  try {
+    if (signal.aborted) return { healthy: false, output: "" };
+    signal.addEventListener("abort", () => session.close());
+    for await (const { data } of session.output) {
+      output = (output + decoder.decode(data, { stream: true })).slice(-OUTPUT_MAX);
+    }
+    const code = await session.exitCode;
+    const said = output.trim();
+    return { healthy: code === 0, output: `${nameOf(command)} exited with code ${code}${said ? `: ${said}` : ""}` };
+  } finally {
+    session.close();
+  }
+}
+
+const nameOf = (command: readonly string[]) => command[0].slice(0, NAME_MAX);

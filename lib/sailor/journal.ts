@@ -39,8 +39,35 @@ export interface Entry {
   /** The start that was counted last. */
   lastStartedMs: number | null;
   runtimeRestarts: number;
+  /** It was seen running after its stop was asked for: however it ends now, it was stopped. */
+  stopSent: boolean;
+  /** A health restart is under way: found exited, it is started and not over. */
+  healthRestarting: boolean;
+  /** It never became healthy; from here on it is stopped and then failed. */
+  givenUp: { readonly cause: AttemptCause; readonly healthOutput: string | null } | null;
   outcome: Outcome | null;
   acknowledged: boolean;
+}
+
+/** What an attempt is at its beginning. */
+export function newEntry(
+  given: Pick<
+    Entry,
+    "attemptId" | "sailId" | "number" | "owner" | "createdMs" | "desired" | "graceMs" | "acknowledged"
+  >,
+): Entry {
+  return {
+    ...given,
+    phase: "accepted",
+    restarts: 0,
+    healthRestarts: 0,
+    lastStartedMs: null,
+    runtimeRestarts: 0,
+    stopSent: false,
+    healthRestarting: false,
+    givenUp: null,
+    outcome: null,
+  };
 }
 
 /** Never changes, and is large: a record of its own. */
@@ -58,6 +85,7 @@ export interface Membership {
 export interface Journal {
   readonly membership: Membership;
   readonly entries: ReadonlyMap<string, { readonly entry: Entry; readonly document: EntryDocument }>;
+  /** All writes reject when the sailor stops before they are durable. */
   setMembership(membership: Membership): Promise<void>;
   add(entry: Entry, document: EntryDocument): Promise<void>;
   /** Resolves once the entry as it stands now is durable. */
@@ -79,17 +107,17 @@ export async function openJournal(
   for await (const { key, value } of store.load()) {
     if (key[0] === "membership") membership = value as Membership;
     else if (key[0] === "document") documents.set(String(key[1]), value as EntryDocument);
-    else if (key[0] === "entry") found.push(value as Entry);
+    else if (key[0] === "entry") found.push({ ...newEntry(value as Entry), ...value as Entry });
   }
   for (const entry of found) entries.set(entry.attemptId, { entry, document: documents.get(entry.attemptId)! });
 
   let sequence = await store.lastSequence();
-  let waiting: { changes: Change[]; done: () => void }[] = [];
+  let waiting: { changes: Change[]; done: () => void; failed: (error: Error) => void }[] = [];
   let writing = false;
 
   function write(changes: Change[]): Promise<void> {
-    return new Promise((done) => {
-      waiting.push({ changes, done });
+    return new Promise((done, failed) => {
+      waiting.push({ changes, done, failed });
       if (!writing) {
         writing = true;
         void drain();
@@ -104,25 +132,36 @@ export async function openJournal(
       const batch = waiting;
       waiting = [];
       const groups: CommitGroup[] = batch.map(({ changes }) => ({ sequence: ++sequence, changes, alarms: [] }));
-      await commit(groups);
-      for (const { done } of batch) done();
+      const durable = await commit(groups);
+      for (const { done, failed } of batch) {
+        if (durable) done();
+        else failed(new Error("the sailor is stopping"));
+      }
     }
     writing = false;
   }
 
-  async function commit(groups: readonly CommitGroup[]): Promise<void> {
+  /** False: the sailor stops, and it is not known whether they are durable. */
+  async function commit(groups: readonly CommitGroup[]): Promise<boolean> {
     let left = groups;
-    while (left.length > 0 && !signal.aborted) {
-      const outcome = await store.commit(left, term);
-      if (outcome.kind === "done") return;
+    while (left.length > 0) {
+      if (signal.aborted) return false;
+      const outcome = await store.commit(left, term).catch((error) => ({ kind: "unknown" as const, error }));
+      if (outcome.kind === "done") return true;
       const problem = outcome.kind === "fenced" ? "another sailor uses this data" : outcome.error.message;
       logger.error("the journal cannot be written; nothing is started until it can", { problem });
       await pause(clock, RETRY_MS, signal);
-      const last = await store.lastSequence();
+      const last = await store.lastSequence().catch(() => 0);
       left = left.filter((group) => group.sequence > last);
     }
+    return true;
   }
 
+  /** For writes that nobody waits for: those that are waited for reject by themselves. */
+  const quietly = (written: Promise<void>): Promise<void> => {
+    written.catch(() => {});
+    return written;
+  };
   const put = (entry: Entry): Change => ({
     kind: "put",
     key: ["entry", entry.attemptId],
@@ -141,7 +180,7 @@ export async function openJournal(
       entries.set(entry.attemptId, { entry, document });
       return write([put(entry), { kind: "put", key: ["document", entry.attemptId], value: document }]);
     },
-    save: (entry) => write([put(entry)]),
+    save: (entry) => quietly(write([put(entry)])),
     remove(attemptId) {
       entries.delete(attemptId);
       return write([

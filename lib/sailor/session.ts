@@ -14,7 +14,7 @@ export interface SessionHost {
   judge(welcome: Welcome): { readonly code: "foreignCluster" | "staleTerm"; readonly message: string } | undefined;
   /** Called once it is clear that this deck is obeyed; resolves when the whole list is taken in. */
   welcomed(welcome: Welcome, session: Session): Promise<void>;
-  assign(message: Extract<DeckMessage, { kind: "assign" }>): Promise<void>;
+  assign(message: Extract<DeckMessage, { kind: "assign" }>, session: Session): Promise<void>;
   acknowledged(reports: readonly { readonly attemptId: string; readonly revision: number }[]): void;
   heartbeat(): Promise<Extract<SailorMessage, { kind: "heartbeat" }>>;
 }
@@ -29,7 +29,7 @@ export interface Session {
 /** Silence before the welcome, while nothing is agreed yet. */
 const WELCOME_WITHIN_MS = 15_000;
 
-/** Resolves with the reason when the session has ended. `onRefused` tells what the deck said against it. */
+/** Resolves with the reason when the session has ended. */
 export async function runSession(
   options: { readonly link: Link; readonly host: SessionHost; readonly clock: Clock; readonly logger: Logger },
 ): Promise<string> {
@@ -38,6 +38,7 @@ export async function runSession(
   let welcome: Welcome | null = null;
   let sequence = 0;
   let heardMonoMs = clock.monoMs();
+  let over = false;
   let cancelBeat = () => {};
   let cancelWatch = () => {};
   // Messages are taken in one after the other, though taking one in may wait for the journal.
@@ -53,12 +54,14 @@ export async function runSession(
     close: (reason) => link.close(reason),
   };
   const leave = (reason: string) => {
+    over = true;
     logger.warn("leaving a session", { reason });
     send({ kind: "leaving", reason });
     link.close(reason);
   };
 
   link.onClose((reason) => {
+    over = true;
     cancelBeat();
     cancelWatch();
     ended.resolve(reason);
@@ -71,10 +74,16 @@ export async function runSession(
     });
   });
   watch(WELCOME_WITHIN_MS);
-  send(await host.hello());
+  try {
+    send(await host.hello());
+  } catch (error) {
+    link.close(`no hello: ${(error as Error).message}`);
+  }
   return await ended.promise;
 
   async function take(frame: string | Uint8Array): Promise<void> {
+    // What waited in line when the session ended is not taken: a newer one may have begun.
+    if (over) return;
     const parsed = parseDeckMessage(frame);
     if (parsed.kind === "skip") return;
     if (parsed.kind === "bad") return leave(`cannot read the message: ${parsed.problem}`);
@@ -83,6 +92,7 @@ export async function runSession(
       case "welcome":
         return await takeWelcome(message);
       case "refuse":
+        over = true;
         logger.warn("the deck refuses this sailor", { code: message.code, message: message.message });
         return link.close(message.message);
       case "ping":
@@ -96,7 +106,7 @@ export async function runSession(
           return leave(`increment ${message.sequence} came after ${sequence}: something is missing`);
         }
         sequence = message.sequence;
-        return await host.assign(message);
+        return await host.assign(message, session);
       default:
         message satisfies never;
     }
@@ -107,6 +117,7 @@ export async function runSession(
     const refusal = host.judge(message);
     if (refusal) {
       logger.warn("this deck is not obeyed", refusal);
+      over = true;
       send({ kind: "refuse", ...refusal });
       return link.close(refusal.message);
     }
@@ -120,11 +131,12 @@ export async function runSession(
   function beat(periodMs: number): void {
     cancelBeat = clock.after(periodMs, async () => {
       send(await host.heartbeat());
-      beat(periodMs);
+      if (!over) beat(periodMs);
     });
   }
 
   function watch(timeoutMs: number): void {
+    if (over) return;
     const leftMs = heardMonoMs + timeoutMs - clock.monoMs();
     if (leftMs <= 0) return link.close(`the deck was silent for ${timeoutMs / 1000} s`);
     cancelWatch = clock.after(leftMs, () => watch(timeoutMs));

@@ -8,20 +8,23 @@
  */
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { ContainerObservation, ContainerSpec, Prober, Runtime } from "../contracts/runtime.ts";
-import { LABEL_ATTEMPT, LABEL_NAME, LABEL_OWNER, LABEL_SAIL, RuntimeError } from "../contracts/runtime.ts";
+import type { ContainerObservation, Prober, Runtime } from "../contracts/runtime.ts";
+import { RuntimeError } from "../contracts/runtime.ts";
 import type { Observation } from "../core/attempt.ts";
 import { containerName, NOTHING_OBSERVED } from "../core/attempt.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
 import type { AttemptCause, AttemptReport } from "../core/outgoing.ts";
 import type { RestartDecision } from "../core/restart.ts";
 import { afterExit, afterUnhealthy } from "../core/restart.ts";
+import { containerSpec } from "./container_spec.ts";
 import type { HealthWatch } from "./health.ts";
 import { watchHealth } from "./health.ts";
 import type { Entry, Journal, Outcome } from "./journal.ts";
 import { outputTail } from "./output_tail.ts";
 import type { Slots } from "./slots.ts";
 
+/** Characters of what is told for people: engines may say much, a report and a journal record take little. */
+const TEXT_MAX = 2_048;
 /** A runtime that does not answer is looked at again after this, if it has not said before that it is back. */
 const AWAY_RETRY_MS = 2_000;
 
@@ -54,10 +57,13 @@ export class Supervisor {
   #healthSinceMonoMs = 0;
   #watch: HealthWatch | undefined;
   #watchedStartMs: number | null = null;
-  #restartAtMonoMs: number | null = null;
-  #giveUp: AttemptCause | null = null;
+  /** When it is started again after an exit, and when it is restarted because it is unhealthy; null: not. */
+  #startAtMonoMs: number | null = null;
+  #healthRestartAtMonoMs: number | null = null;
   #cancelTimer: () => void = () => {};
   #pull: AbortController | undefined;
+  /** The outcome is durable and may be told. */
+  #over: boolean;
   #working = false;
   #wanted = false;
   #closed = false;
@@ -65,6 +71,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#o = options;
     this.entry = options.entry;
+    this.#over = this.entry.outcome !== null;
     this.spec = options.spec;
     this.runtime = options.runtime;
     this.name = containerName(this.entry.owner, this.entry.sailId, this.entry.number);
@@ -72,14 +79,17 @@ export class Supervisor {
       ...NOTHING_OBSERVED,
       restarts: this.entry.restarts,
       healthRestarts: this.entry.healthRestarts,
-      health: this.spec.health ? "starting" : "none",
+      health: this.entry.givenUp ? "unhealthy" : this.spec.health ? "starting" : "none",
+      healthOutput: this.entry.givenUp?.healthOutput ?? null,
     };
   }
 
   get report(): AttemptReport {
     const { attemptId, sailId, number, outcome } = this.entry;
     const base = { attemptId, sailId, number, revision: this.revision };
-    if (outcome) return { ...base, state: outcome.state, cause: outcome.cause, observed: outcome.observed };
+    if (outcome && this.#over) {
+      return { ...base, state: outcome.state, cause: outcome.cause, observed: outcome.observed };
+    }
     const healthForMs = this.#o.clock.monoMs() - this.#healthSinceMonoMs;
     return { ...base, state: this.#state, cause: null, observed: { ...this.#observed, healthForMs } };
   }
@@ -94,10 +104,13 @@ export class Supervisor {
 
   /** Wanted no more. Resolves once that is durable. */
   async stop(graceMs: number): Promise<void> {
-    if (this.entry.outcome || this.entry.desired === "stop") return;
-    this.entry.desired = "stop";
-    this.entry.graceMs = graceMs;
-    this.#pull?.abort();
+    if (this.entry.outcome) return;
+    if (this.entry.desired !== "stop") {
+      this.entry.desired = "stop";
+      this.entry.graceMs = graceMs;
+      this.#pull?.abort();
+    }
+    // Also when it is told again: the first save may still be under way.
     await this.#o.journal.save(this.entry);
     this.wake();
   }
@@ -117,13 +130,13 @@ export class Supervisor {
       try {
         while (await this.#step() === "again" && !this.#closed);
       } catch (error) {
-        await this.#afterError(error);
+        this.#afterError(error);
       }
     }
     this.#working = false;
   }
 
-  async #afterError(error: unknown): Promise<void> {
+  #afterError(error: unknown): void {
     if (this.#closed) return;
     const known = error instanceof RuntimeError ? error : undefined;
     if (known?.code !== "unavailable") {
@@ -134,7 +147,6 @@ export class Supervisor {
     }
     this.#tell({ message: (error as Error).message });
     this.#timer(AWAY_RETRY_MS);
-    await Promise.resolve();
   }
 
   async #step(): Promise<Step> {
@@ -179,7 +191,8 @@ export class Supervisor {
 
   async #create(): Promise<void> {
     const signal = new AbortController().signal;
-    const create = () => this.#o.slots.use(() => this.runtime.create(this.#containerSpec(), signal));
+    const create = () =>
+      this.#o.slots.use(() => this.runtime.create(containerSpec(this.name, this.entry, this.spec), signal));
     try {
       await create();
     } catch (error) {
@@ -199,37 +212,6 @@ export class Supervisor {
   /** Asked anew after each wait: a stop may have come meanwhile. */
   #stopWanted(): boolean {
     return this.entry.desired === "stop";
-  }
-
-  #containerSpec(): ContainerSpec {
-    const { spec, entry } = this;
-    const labels = {
-      ...spec.labels,
-      [LABEL_OWNER]: entry.owner,
-      [LABEL_SAIL]: entry.sailId,
-      [LABEL_ATTEMPT]: entry.attemptId,
-      [LABEL_NAME]: spec.name,
-    };
-    const { image, entrypoint, cmd, env, cpuCores, memoryBytes, ports, volumes, restart } = spec;
-    const { stopSignal, user, workdir, network, files } = spec;
-    return {
-      name: this.name,
-      labels,
-      image,
-      entrypoint,
-      cmd,
-      env,
-      cpuCores,
-      memoryBytes,
-      ports,
-      volumes,
-      restart,
-      stopSignal,
-      user,
-      workdir,
-      network,
-      files,
-    };
   }
 
   async #journalStarted(): Promise<void> {
@@ -257,40 +239,52 @@ export class Supervisor {
     if (this.entry.desired === "stop") {
       this.#watch?.stop();
       this.#become("stopping");
+      if (!this.entry.stopSent) {
+        this.entry.stopSent = true;
+        await this.#o.journal.save(this.entry);
+      }
       await this.runtime.stop(this.name, this.entry.graceMs);
       return "again";
     }
-    if (this.#giveUp) {
+    if (this.entry.givenUp) {
       this.#watch?.stop();
+      await this.#o.journal.save(this.entry);
       await this.runtime.stop(this.name, this.spec.graceMs);
       return "again";
     }
     this.#become("running");
+    this.#startAtMonoMs = null;
+    if (this.entry.healthRestarting) {
+      // The restart never reached the runtime: a later exit is the container's own.
+      this.entry.healthRestarting = false;
+      await this.#o.journal.save(this.entry);
+    }
     if (container.status === "restarting") {
       this.#watch?.stop();
       this.#watchedStartMs = null;
       return "wait";
     }
-    if (this.#restartAtMonoMs !== null) return await this.#restartUnhealthy();
     this.#watchHealth(container);
-    return "wait";
+    return this.#healthRestartAtMonoMs === null ? "wait" : await this.#restartUnhealthy();
   }
 
   /** A health restart that fell due; until then it goes on running. */
   async #restartUnhealthy(): Promise<Step> {
-    const leftMs = this.#restartAtMonoMs! - this.#o.clock.monoMs();
+    const leftMs = this.#healthRestartAtMonoMs! - this.#o.clock.monoMs();
     if (leftMs > 0) {
       this.#timer(leftMs);
       return "wait";
     }
-    this.#restartAtMonoMs = null;
+    this.#healthRestartAtMonoMs = null;
     this.entry.healthRestarts++;
+    this.entry.healthRestarting = true;
     await this.#o.journal.save(this.entry);
     this.#watch?.stop();
     this.#watchedStartMs = null;
     this.#setHealth("starting", this.#observed.healthOutput);
     await this.runtime.restart(this.name, this.spec.graceMs);
     const after = await this.runtime.inspect(this.name);
+    this.entry.healthRestarting = false;
     if (after) this.#countStart(after, 0);
     this.#tell({ healthRestarts: this.entry.healthRestarts });
     return "again";
@@ -301,33 +295,38 @@ export class Supervisor {
     this.#watch?.stop();
     this.#watchedStartMs = null;
     const exitCode = container.exitCode ?? 0;
-    if (this.#giveUp) return await this.#end("failed", this.#giveUp, {});
-    if (entry.desired === "stop") {
-      const stopped = this.#state === "stopping" || exitCode !== 0 || spec.restart.kind !== "no";
-      return await this.#end(stopped ? "stopped" : "completed", stopped ? "stopped" : "exited", {});
-    }
+    this.#healthRestartAtMonoMs = null;
+    if (entry.stopSent) return await this.#end("stopped", "stopped", {});
+    if (entry.givenUp) return await this.#end("failed", entry.givenUp.cause, {});
     if (container.startedMs === null && container.error) {
       return await this.#end("failed", "notCreated", { message: container.error });
     }
-    const decision: RestartDecision = afterExit(spec.restart, exitCode, entry.restarts);
+    const decision: RestartDecision = entry.healthRestarting
+      ? { kind: "restart", delayMs: 0 }
+      : afterExit(spec.restart, exitCode, entry.restarts);
     if (decision.kind === "over") {
       return await this.#end(exitCode === 0 ? "completed" : "failed", decision.cause, {});
     }
+    // It would have gone on; what had ended for good before the stop came keeps its own end, above.
+    if (entry.desired === "stop") return await this.#end("stopped", "stopped", {});
     // The Engine has let go of it (killed by hand, or a runtime without restarts): the sailor starts it.
     const now = this.#o.clock.monoMs();
-    this.#restartAtMonoMs ??= now + decision.delayMs;
-    if (this.#restartAtMonoMs > now) {
-      this.#timer(this.#restartAtMonoMs - now);
+    if (this.#startAtMonoMs === null) {
+      this.#startAtMonoMs = now + decision.delayMs;
+      this.#changed();
+    }
+    if (this.#startAtMonoMs > now) {
+      this.#timer(this.#startAtMonoMs - now);
       return "wait";
     }
-    this.#restartAtMonoMs = null;
+    this.#startAtMonoMs = null;
     return await this.#start();
   }
 
   /** Keeps what was seen; counts starts that nobody here asked for. */
   #note(container: ContainerObservation): void {
-    this.#countStart(container, Math.max(1, container.runtimeRestarts - this.entry.runtimeRestarts));
-    this.#tell({
+    this.#countStart(container, Math.max(1, madeRestarts(container) - this.entry.runtimeRestarts));
+    const seen = {
       containerId: container.id,
       containerName: container.name,
       ports: container.ports,
@@ -337,18 +336,24 @@ export class Supervisor {
       startedMs: container.startedMs,
       finishedMs: container.finishedMs,
       message: container.error,
-    });
+    };
+    // An exit is told together with what follows from it.
+    if (container.status === "exited") this.#observed = cut({ ...this.#observed, ...seen });
+    else this.#tell(seen);
   }
 
   #countStart(container: ContainerObservation, as: number): void {
     const { entry } = this;
     if (container.startedMs === null || container.startedMs === entry.lastStartedMs) return;
     if (entry.lastStartedMs !== null && as > 0) {
-      entry.restarts += as;
-      if (this.spec.health) this.#setHealth("starting", this.#observed.healthOutput);
+      if (!entry.healthRestarting) entry.restarts += as;
+      if (this.spec.health && !entry.givenUp) this.#setHealth("starting", this.#observed.healthOutput);
     }
+    // What was held against the process before says nothing about this one.
+    this.#healthRestartAtMonoMs = null;
+    entry.healthRestarting = false;
     entry.lastStartedMs = container.startedMs;
-    entry.runtimeRestarts = container.runtimeRestarts;
+    entry.runtimeRestarts = madeRestarts(container);
     void this.#o.journal.save(entry);
   }
 
@@ -370,10 +375,14 @@ export class Supervisor {
 
   #onHealth(state: "healthy" | "unhealthy", output: string): void {
     this.#setHealth(state, state === "healthy" ? null : output);
-    if (state === "healthy") return;
+    if (state === "healthy") {
+      this.#healthRestartAtMonoMs = null;
+      return;
+    }
     const decision = afterUnhealthy(this.spec.restart, this.spec.maxRestarts, this.entry.healthRestarts);
-    if (decision.kind === "over") this.#giveUp = decision.cause;
-    else this.#restartAtMonoMs = this.#o.clock.monoMs() + decision.delayMs;
+    if (decision.kind === "over") {
+      this.entry.givenUp = { cause: decision.cause, healthOutput: this.#observed.healthOutput };
+    } else this.#healthRestartAtMonoMs = this.#o.clock.monoMs() + decision.delayMs;
     this.wake();
   }
 
@@ -389,7 +398,7 @@ export class Supervisor {
   }
 
   #tell(change: Partial<Observation>): void {
-    const next = { ...this.#observed, ...change };
+    const next = cut({ ...this.#observed, ...change });
     if (JSON.stringify(next) === JSON.stringify(this.#observed)) return;
     this.#observed = next;
     // A container that merely exists is news only together with what becomes of it.
@@ -406,9 +415,12 @@ export class Supervisor {
     const tail = state === "failed" && this.#observed.startedMs !== null
       ? await outputTail(this.runtime, this.name, this.#o.logger)
       : null;
-    const observed = { ...this.#observed, healthForMs: 0, outputTail: tail, ...change };
+    // Whoever comes after this process finds out by itself; a call that failed because it ends is no end of the attempt.
+    if (this.#closed) return "wait";
+    const observed = cut({ ...this.#observed, healthForMs: 0, outputTail: tail, ...change });
     this.entry.outcome = { state, cause, observed, endedMs: this.#o.clock.wallMs() };
     await this.#o.journal.save(this.entry);
+    this.#over = true;
     this.#changed();
     return "over";
   }
@@ -417,4 +429,15 @@ export class Supervisor {
     this.#cancelTimer();
     this.#cancelTimer = this.#o.clock.after(delayMs, () => this.wake());
   }
+}
+
+function cut(observed: Observation): Observation {
+  const short = (text: string | null) =>
+    text !== null && text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)} ...` : text;
+  return { ...observed, message: short(observed.message), healthOutput: short(observed.healthOutput) };
+}
+
+/** Restarts that the runtime has carried out: while it waits for the next one, that is counted there already. */
+function madeRestarts(container: ContainerObservation): number {
+  return Math.max(0, container.runtimeRestarts - (container.status === "restarting" ? 1 : 0));
 }

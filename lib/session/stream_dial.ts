@@ -6,7 +6,10 @@ import { encodeFrame } from "../messages/stream.ts";
 
 const RETRY_MS = 500;
 
-/** Dials until `signal` is aborted; each link is bound to the session and handed over, and dialled anew when it closes. */
+/**
+ * Dials until `signal` is aborted, then closes the link and resolves. Each link is bound to the session and handed
+ * over, and dialled anew half a second after it closed.
+ */
 export async function keepStreamLink(options: {
   readonly dialer: Dialer;
   readonly url: string;
@@ -17,21 +20,32 @@ export async function keepStreamLink(options: {
   /** Resolves when the link is closed. */
   readonly onLink: (link: Link) => Promise<void>;
 }): Promise<void> {
-  const { dialer, url, token, sessionId, clock, signal } = options;
+  const { clock, signal } = options;
   while (!signal.aborted) {
     try {
-      const link = await dialer.dial(url, { token, signal });
-      link.send(
-        encodeFrame({ kind: "bind", stream: 0, payload: new TextEncoder().encode(JSON.stringify({ sessionId })) }),
-      );
-      const abort = () => link.close("the session is over");
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) abort();
-      await options.onLink(link);
-      signal.removeEventListener("abort", abort);
+      await useLink(options);
     } catch {
       // The session beside it tells when the other side is away; this link only follows.
     }
     await pause(clock, RETRY_MS, signal);
+  }
+}
+
+async function useLink({ dialer, url, token, sessionId, signal, onLink }: Parameters<typeof keepStreamLink>[0]) {
+  const link = await dialer.dial(url, { token, signal });
+  const close = () => link.close("the session is over");
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    // Aborted between the answer and now: the listener comes too late.
+    if (signal.aborted) return close();
+    link.send(
+      encodeFrame({ kind: "bind", stream: 0, payload: new TextEncoder().encode(JSON.stringify({ sessionId })) }),
+    );
+    await onLink(link);
+  } catch (error) {
+    link.close("nobody takes the stream link");
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", close);
   }
 }

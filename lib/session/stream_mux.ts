@@ -1,246 +1,128 @@
 /**
  * Many streams over one link, each with credit, so that none can flood the other end or hold up its neighbours.
- * The deck opens, the sailor serves; both ends use this module.
+ * The deck opens and numbers streams, the sailor serves them; both ends use this module. `bind` was taken elsewhere.
  *
- * 1. Nobody sends more bytes of a stream than the other has granted; who does is cut off.
- * 2. Credit is granted as the reader takes bytes in, so at most INITIAL_CREDIT_BYTES of a stream lie here.
+ * 1. Memory stays bounded whatever the other end does: streams, bytes of each, and bytes waiting to leave.
+ * 2. Who breaks the protocol is cut off: the link closes, and nothing more of it is taken.
  * 3. When the link goes, every stream fails with the reason.
  */
 import type { Link } from "../contracts/link.ts";
-import type { StreamFrameKind, StreamRequest } from "../messages/stream.ts";
+import type { StreamFrame, StreamRequest } from "../messages/stream.ts";
 import {
   decodeFrame,
   encodeFrame,
   INITIAL_CREDIT_BYTES,
   STREAM_FRAME_BYTES_MAX,
-  streamCredit,
-  streamEnd,
-  streamError,
   streamRequest,
-  streamResize,
 } from "../messages/stream.ts";
+import type { Stream } from "./channel.ts";
+import { Channel, decodeJson, encodeJson, StreamError } from "./channel.ts";
 
-export class StreamError extends Error {
-  constructor(readonly code: "notFound" | "failed", message: string) {
-    super(message);
-    this.name = "StreamError";
-  }
-}
-
-export interface Piece {
-  readonly stream: "stdout" | "stderr" | "stdin";
-  readonly data: Uint8Array;
-}
-
-/** One end of a stream. `incoming` is read by one reader; leaving it early closes the stream. */
-export interface Stream {
-  readonly incoming: AsyncIterable<Piece>;
-  /** Resolves with the exit code (null: none) when the other end has ended it; rejects when it failed. */
-  readonly ended: Promise<number | null>;
-  /** Aborted when the stream is over, whatever the reason. */
-  readonly signal: AbortSignal;
-  /** Resolves when the bytes have been sent, which waits for credit. No bytes: the end of stdin, or a sign of life. */
-  write(stream: Piece["stream"], data: Uint8Array): Promise<void>;
-  resize(columns: number, rows: number): void;
-  onResize(handler: (columns: number, rows: number) => void): void;
-  end(exitCode: number | null): void;
-  fail(error: StreamError): void;
-}
+/** Streams of one link at a time, those counted that are over and whose server has not returned. */
+export const STREAMS_MAX = 256;
+/** All credit of all streams and what control frames add: only an end that does not read its socket gets there. */
+const BUFFERED_BYTES_MAX = STREAMS_MAX * INITIAL_CREDIT_BYTES + 16 * 2 ** 20;
 
 export interface StreamMux {
+  /** Throws StreamError: "away" when the link is gone, "failed" when there are too many or the request is too long. */
   open(request: StreamRequest): Stream;
   close(reason: string): void;
 }
 
-const DATA: ReadonlySet<StreamFrameKind> = new Set(["stdout", "stderr", "stdin"]);
-const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-const json = (payload: Uint8Array) => JSON.parse(new TextDecoder().decode(payload));
-const NOTHING = new Uint8Array(0);
-
-/** `serve` undefined: this end does not take streams. The first frame after a `bind` has been taken elsewhere. */
+/** Sets both handlers of `link`. `serve` makes this end the sailor's; a stream that it throws at fails with that, one that it leaves ends. */
 export function createStreamMux(
   link: Link,
   serve?: (request: StreamRequest, stream: Stream) => Promise<void>,
 ): StreamMux {
+  const role = serve ? "sailor" : "deck";
   const streams = new Map<number, Channel>();
-  let next = 1;
+  let serving = 0;
+  /** Number of the newest stream. Frames of older ones that are over may still be on their way. */
+  let newest = 0;
+  let overReason: string | null = null;
 
+  link.onClose(finish);
   link.onFrame((frame) => {
+    if (overReason !== null) return;
     try {
-      take(frame);
+      take(parse(frame));
     } catch (error) {
-      link.close(`a bad stream frame: ${(error as Error).message}`);
+      close(`a bad stream frame: ${(error as Error).message}`);
     }
   });
-  link.onClose((reason) => {
-    for (const channel of [...streams.values()]) channel.over(new StreamError("failed", reason));
-  });
+
+  function finish(reason: string): void {
+    if (overReason !== null) return;
+    overReason = reason;
+    for (const channel of [...streams.values()]) channel.over(away(reason));
+  }
+
+  /** Streams fail at once: the link's own end may take its time. */
+  function close(reason: string): void {
+    finish(reason);
+    link.close(reason);
+  }
+
+  function send(frame: StreamFrame): void {
+    if (overReason !== null) return;
+    link.send(encodeFrame(frame));
+    if (link.buffered() > BUFFERED_BYTES_MAX) close("the other end does not read");
+  }
 
   function add(id: number): Channel {
     const channel = new Channel(
-      (kind, payload) => link.send(encodeFrame({ kind, stream: id, payload })),
+      role,
+      (kind, payload) => send({ kind, stream: id, payload }),
       () => streams.delete(id),
     );
     streams.set(id, channel);
+    newest = id;
     return channel;
   }
 
-  function take(frame: string | Uint8Array): void {
-    const decoded = typeof frame === "string" ? undefined : decodeFrame(frame);
-    if (!decoded) throw new Error("not a stream frame");
-    const { kind, stream: id, payload } = decoded;
-    if (kind === "open") {
-      if (!serve || streams.has(id)) throw new Error(`stream ${id} cannot be opened here`);
-      const request = streamRequest.parse(json(payload));
-      const channel = add(id);
-      serve(request, channel).catch((error) =>
-        channel.fail(error instanceof StreamError ? error : new StreamError("failed", String(error?.message ?? error)))
-      );
-      return;
-    }
-    // A stream that is over here may still have frames on their way.
+  function take({ kind, stream: id, payload }: StreamFrame): void {
+    if (kind === "open") return opened(id, payload);
+    if (id === 0 || id > newest) throw new Error(`stream ${id} was not opened`);
     streams.get(id)?.take(kind, payload);
+  }
+
+  function opened(id: number, payload: Uint8Array): void {
+    if (!serve) throw new Error("open is not for a deck");
+    if (id <= newest) throw new Error(`stream ${id} was opened before`);
+    // A newer deck may ask for what this sailor does not know: that is no reason to cut its other streams.
+    const request = streamRequest.safeParse(decodeJson(payload));
+    const channel = add(id);
+    if (!request.success) return channel.fail(new StreamError("failed", "this node does not know such a request"));
+    if (serving >= STREAMS_MAX) return channel.fail(new StreamError("failed", tooMany()));
+    serving++;
+    serve(request.data, channel)
+      .then(() => channel.end(null))
+      .catch((error) => channel.fail(error instanceof StreamError ? error : new StreamError("failed", textOf(error))))
+      .finally(() => serving--);
   }
 
   return {
     open(request) {
-      const id = next++;
-      const channel = add(id);
-      link.send(encodeFrame({ kind: "open", stream: id, payload: text(request) }));
+      if (overReason !== null) throw away(overReason);
+      if (streams.size >= STREAMS_MAX) throw new StreamError("failed", tooMany());
+      const payload = encodeJson(request);
+      if (payload.length + 5 > STREAM_FRAME_BYTES_MAX) throw new StreamError("failed", "the request is too long");
+      const channel = add(newest + 1);
+      send({ kind: "open", stream: newest, payload });
       return channel;
     },
-    close: (reason) => link.close(reason),
+    close,
   };
 }
 
-class Channel implements Stream {
-  readonly incoming: AsyncIterable<Piece>;
-  readonly ended: Promise<number | null>;
-  readonly signal: AbortSignal;
-  readonly #abort = new AbortController();
-  readonly #done = Promise.withResolvers<number | null>();
-  readonly #inbox: Piece[] = [];
-  #credit = INITIAL_CREDIT_BYTES;
-  #granted = INITIAL_CREDIT_BYTES;
-  #consumed = 0;
-  #isOver = false;
-  #error: StreamError | null = null;
-  #wakeReader: () => void = () => {};
-  #creditWaiters: (() => void)[] = [];
-  #onResize: (columns: number, rows: number) => void = () => {};
-
-  constructor(
-    readonly send: (kind: StreamFrameKind, payload: Uint8Array) => void,
-    readonly forget: () => void,
-  ) {
-    this.signal = this.#abort.signal;
-    this.ended = this.#done.promise;
-    this.ended.catch(() => {}); // Whoever only reads need not look at the end.
-    this.incoming = this.#read();
-  }
-
-  take(kind: StreamFrameKind, payload: Uint8Array): void {
-    if (DATA.has(kind)) {
-      this.#granted -= payload.length;
-      if (this.#granted < 0) throw new Error("more bytes than were granted");
-      this.#inbox.push({ stream: kind as Piece["stream"], data: payload });
-      this.#wakeReader();
-      return;
-    }
-    switch (kind) {
-      case "credit":
-        this.#credit += streamCredit.parse(json(payload)).bytes;
-        for (const wake of this.#creditWaiters.splice(0)) wake();
-        return;
-      case "resize": {
-        const { columns, rows } = streamResize.parse(json(payload));
-        return this.#onResize(columns, rows);
-      }
-      case "end":
-        return this.over(null, streamEnd.parse(json(payload)).exitCode);
-      case "error": {
-        const { code, message } = streamError.parse(json(payload));
-        return this.over(new StreamError(code, message));
-      }
-      default:
-        throw new Error(`${kind} does not belong into a stream`);
-    }
-  }
-
-  over(error: StreamError | null, exitCode: number | null = null): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#error = error;
-    this.forget();
-    if (error) this.#done.reject(error);
-    else this.#done.resolve(exitCode);
-    this.#abort.abort();
-    this.#wakeReader();
-    for (const wake of this.#creditWaiters.splice(0)) wake();
-  }
-
-  async write(stream: Piece["stream"], data: Uint8Array): Promise<void> {
-    if (data.length === 0) {
-      if (!this.#isOver) this.send(stream, NOTHING);
-      return;
-    }
-    for (let from = 0; from < data.length;) {
-      while (this.#credit <= 0 && !this.#isOver) await new Promise<void>((wake) => this.#creditWaiters.push(wake));
-      if (this.#isOver) throw this.#error ?? new StreamError("failed", "the stream is over");
-      const size = Math.min(this.#credit, data.length - from, STREAM_FRAME_BYTES_MAX - 5);
-      this.#credit -= size;
-      this.send(stream, data.subarray(from, from + size));
-      from += size;
-    }
-  }
-
-  resize(columns: number, rows: number): void {
-    if (!this.#isOver) this.send("resize", text({ columns, rows }));
-  }
-
-  onResize(handler: (columns: number, rows: number) => void): void {
-    this.#onResize = handler;
-  }
-
-  end(exitCode: number | null): void {
-    if (this.#isOver) return;
-    this.send("end", text({ exitCode }));
-    this.over(null, exitCode);
-  }
-
-  fail(error: StreamError): void {
-    if (this.#isOver) return;
-    this.send("error", text({ code: error.code, message: error.message.slice(0, 1024) }));
-    this.over(error);
-  }
-
-  async *#read(): AsyncIterable<Piece> {
-    try {
-      while (true) {
-        const piece = this.#inbox.shift();
-        if (piece) {
-          if (piece.stream === "stdin" && piece.data.length === 0) return;
-          yield piece;
-          this.#grant(piece.data.length);
-          continue;
-        }
-        if (this.#isOver) {
-          if (this.#error) throw this.#error;
-          return;
-        }
-        await new Promise<void>((wake) => this.#wakeReader = wake);
-      }
-    } finally {
-      this.#inbox.length = 0;
-    }
-  }
-
-  /** In steps, so that small pieces do not each cost a frame. */
-  #grant(bytes: number): void {
-    this.#consumed += bytes;
-    if (this.#isOver || this.#consumed < INITIAL_CREDIT_BYTES / 4) return;
-    this.send("credit", text({ bytes: this.#consumed }));
-    this.#granted += this.#consumed;
-    this.#consumed = 0;
-  }
+function parse(frame: string | Uint8Array): StreamFrame {
+  if (typeof frame === "string") throw new Error("text on a stream link");
+  if (frame.length > STREAM_FRAME_BYTES_MAX) throw new Error(`${frame.length} bytes, of ${STREAM_FRAME_BYTES_MAX}`);
+  const decoded = decodeFrame(frame);
+  if (!decoded) throw new Error("no frame of this protocol");
+  return decoded;
 }
+
+const away = (reason: string) => new StreamError("away", `the connection to the node ended: ${reason}`);
+const tooMany = () => `its node serves ${STREAMS_MAX} logs and commands already; try again later`;
+const textOf = (error: unknown) => error instanceof Error ? error.message : String(error);
