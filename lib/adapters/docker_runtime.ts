@@ -53,7 +53,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     } catch (error) {
       if (statusCodeOf(error) === 409) {
         const existing = await inspect(spec.name);
-        if (existing && existing.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT]) {
+        if (isOwn(existing) && existing.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT]) {
           // A sailor that died between making it and placing its files finds it without them.
           if (existing.status === "created") await placeFiles(docker.getContainer(existing.id), spec);
           return existing;
@@ -90,17 +90,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     }
   }
 
-  async function placeFiles(id: string, files: ContainerSpec["files"]): Promise<void> {
-    if (files.length === 0) return;
-    try {
-      await docker.getContainer(id).putArchive(Buffer.from(tarOf(files)), { path: "/" });
-    } catch (error) {
-      await remove(id);
-      throw new RuntimeError("failed", `its files could not be placed: ${wordsOf(error)}`);
-    }
-  }
-
-  const isOwn = (container: ContainerObservation | undefined) => container?.labels[LABEL_NODE] === nodeId;
+  const isOwn = (container: ContainerObservation | undefined): container is ContainerObservation =>
+    container?.labels[LABEL_NODE] === nodeId;
 
   async function remove(name: string): Promise<void> {
     if (!isOwn(await inspect(name))) return;

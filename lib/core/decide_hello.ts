@@ -9,7 +9,7 @@ import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
 import type { MastRecord } from "./mast.ts";
 import { NO_LOCAL_USE } from "./mast.ts";
-import type { Hello, RefuseCode } from "./outgoing.ts";
+import type { RefuseCode } from "./outgoing.ts";
 
 export const PROTOCOL = 1;
 const REPORTS_PER_PIECE = 100;
