@@ -6,7 +6,6 @@ import type { Constraint, TaskSpec } from "../documents/task.ts";
 import { DEFAULT_CPU_CORES, DEFAULT_MEMORY_BYTES } from "../documents/task.ts";
 import type { Reservation } from "../attempt.ts";
 import type { MastLive, MastRecord } from "../mast.ts";
-import { NO_LOCAL_USE } from "../mast.ts";
 import type { EngineBook, State } from "../state.ts";
 import { cpuMillisOf } from "../state.ts";
 import type { Demand } from "./rudder.ts";
@@ -67,7 +66,13 @@ export function hostPortsOf(spec: TaskSpec): string[] {
   return ports.filter(({ host }) => host !== null).map(({ host, p }) => `${host}/${p.protocol}`);
 }
 
-export function examine(state: State, mast: MastRecord, spec: TaskSpec, demand: Demand): Candidate | Refusal {
+export function examine(
+  state: State,
+  mast: MastRecord,
+  spec: TaskSpec,
+  demand: Demand,
+  localUseOf: (engineId: string) => EngineBook,
+): Candidate | Refusal {
   const live = state.live.get(mast.id);
   if (mast.status === "down") return refusal("down");
   if (!live || live.sessionId === null) return refusal("disconnected");
@@ -77,7 +82,7 @@ export function examine(state: State, mast: MastRecord, spec: TaskSpec, demand: 
   if (unmet) return refusal("constraint", 0, `${unmet.attribute} ${unmet.operator} ${unmet.value}`);
 
   const book = state.books.get(mast.engineId);
-  const local = localUseOf(state, mast.engineId);
+  const local = localUseOf(mast.engineId);
   const taken = demand.hostPorts.find((port) => book?.hostPorts.has(port) || local.hostPorts.has(port));
   if (taken) return refusal("hostPort", 0, taken);
   const freeMemoryBytes = mast.capacity.memoryBytes - (book?.memoryBytes ?? 0) - local.memoryBytes;
@@ -114,16 +119,20 @@ function attributeOf(mast: MastRecord, attribute: string): string | undefined {
   return Object.hasOwn(mast.labels, key) ? mast.labels[key] : undefined;
 }
 
-/** What tasks that were given to sailors directly take from an Engine, over all sailors that share it. */
-function localUseOf(state: State, engineId: string): EngineBook {
-  const sum: EngineBook = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, hostPorts: new Map() };
-  for (const [nodeId, live] of state.live) {
-    const local = live.local;
-    if (local === NO_LOCAL_USE || local.taskCount === 0 || state.masts.get(nodeId)?.engineId !== engineId) continue;
+const NO_USE: EngineBook = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, hostPorts: new Map() };
+
+/** What tasks that were given to sailors directly take from each Engine, over all sailors that share it; summed up once. */
+export function createLocalUses(state: State): (engineId: string) => EngineBook {
+  const uses = new Map<string, EngineBook>();
+  for (const [nodeId, { local }] of state.live) {
+    const engineId = state.masts.get(nodeId)?.engineId;
+    if (local.taskCount === 0 || engineId === undefined) continue;
+    const sum = uses.get(engineId) ?? { ...NO_USE, hostPorts: new Map() };
+    uses.set(engineId, sum);
     sum.cpuMillis += cpuMillisOf(local.cpuCores);
     sum.memoryBytes += local.memoryBytes;
     sum.diskBytes += local.diskBytes;
     for (const port of local.hostPorts) sum.hostPorts.set(port, new Set([nodeId]));
   }
-  return sum;
+  return (engineId) => uses.get(engineId) ?? NO_USE;
 }

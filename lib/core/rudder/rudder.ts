@@ -5,7 +5,7 @@
 import type { TaskSpec } from "../documents/task.ts";
 import type { State } from "../state.ts";
 import type { Candidate, Refusal } from "./filters.ts";
-import { demandOf, examine } from "./filters.ts";
+import { createLocalUses, demandOf, examine } from "./filters.ts";
 import { describeRefusals } from "./explain.ts";
 
 /** Chooses among nodes that fit; at least one is given. Pure: what it remembers comes in and goes out as `turn`. */
@@ -55,11 +55,12 @@ export function choose(
   let bestScore = Infinity;
   let avoided: Candidate | undefined;
   let position = 0;
+  const localUse = createLocalUses(state);
   for (const name of [...state.mastsByName.keys()].sort()) {
     const mast = state.masts.get(state.mastsByName.get(name)!)!;
     const at = position++;
     if (mast.id === options.exclude) continue;
-    const result = examine(state, mast, spec, demand);
+    const result = examine(state, mast, spec, demand, localUse);
     if (result.kind === "refusal") {
       refusals.push(result);
       continue;
