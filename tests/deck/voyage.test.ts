@@ -103,6 +103,12 @@ class Voyage {
     return (found as { value: TaskDetailView }).value;
   }
 
+  /** The deck has had a report of this container. */
+  heardOf(name: string): boolean {
+    const page = this.deck?.api.listTasks({}, 1_000, null);
+    return page?.items.some((t) => this.task(t.id).history.some((attempt) => attempt.containerName === name)) ?? false;
+  }
+
   running(): string[] {
     return [...this.engine.containers.values()].filter((c) => c.status === "running").map((c) => c.labels[LABEL_SAIL]);
   }
@@ -186,6 +192,22 @@ Deno.test("a followed log fails with the reason when its node's connection is cu
   await v.end();
 });
 
+Deno.test("what the deck has heard of is never made again, though the sailor lost its journal and its container", async () => {
+  const v = await begin();
+  await v.submit("a", { restart: "always" });
+  await v.clock.settle();
+  const [name] = v.containersOf("a");
+  await v.crashSailor();
+  v.wipeSailor();
+  v.engine.vanish(name);
+  await v.bootSailor();
+  await v.clock.advance(10_000);
+  assert.deepEqual(v.task("a").history.map((attempt) => attempt.state), ["lost", "running"]);
+  assert.equal(v.engine.containers.has(name), false);
+  assert.deepEqual(v.running(), ["a"]);
+  await v.end();
+});
+
 type Step =
   | { readonly kind: "submit"; readonly restart: "no" | "always" | "on-failure" }
   | { readonly kind: "stop" | "exit" | "kill" | "vanish"; readonly which: number }
@@ -260,7 +282,11 @@ async function sail(steps: readonly Step[]): Promise<void> {
       case "crashSailor":
       case "wipeSailor":
         await v.crashSailor();
-        if (s.kind === "wipeSailor") v.wipeSailor();
+        if (s.kind === "wipeSailor") {
+          v.wipeSailor();
+          // What no report was heard of before all traces were lost may be made anew: nobody can know better.
+          for (const name of vanished) if (!v.heardOf(name)) vanished.delete(name);
+        }
         await v.bootSailor();
         break;
       case "engineAway":
