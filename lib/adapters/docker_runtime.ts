@@ -1,6 +1,7 @@
 /**
  * The runtime over a Docker Engine (API 1.41 or later, or Podman's compatible socket), through dockerode.
- * Owns calls and their errors; documents are translated in docker_translate.ts, streams are in docker_streams.ts.
+ * Owns calls and their errors; documents are translated in docker_translate.ts; output, commands and
+ * events come from docker_logs.ts, docker_exec.ts and docker_events.ts.
  */
 import Docker from "dockerode";
 import { Buffer } from "node:buffer";
@@ -9,7 +10,9 @@ import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type { ContainerObservation, ContainerSpec, Runtime, RuntimeInfo } from "../contracts/runtime.ts";
 import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
-import { containerEvents, containerExec, containerLogs } from "./docker_streams.ts";
+import { containerEvents } from "./docker_events.ts";
+import { containerExec } from "./docker_exec.ts";
+import { containerLogs } from "./docker_logs.ts";
 import { createOptions, observationOf, runtimeError, statusCodeOf, wordsOf } from "./docker_translate.ts";
 import { credentialsFor } from "./registry_auth.ts";
 import { tarOf } from "./tar.ts";
@@ -188,6 +191,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       }
     },
     async restart(name, graceMs) {
+      if (!isOwn(await inspect(name))) throw new RuntimeError("missing", `no such container: ${name}`);
       try {
         await docker.getContainer(name).restart({ t: Math.ceil(graceMs / 1000) });
       } catch (error) {
@@ -195,7 +199,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       }
     },
     remove,
-    logs: (name, request, signal) => containerLogs(docker, name, request, signal),
+    logs: (name, request, signal) => containerLogs({ docker, inspect, clock }, name, request, signal),
     exec: (name, request) => containerExec(docker, name, request, clock),
     events: (signal) => containerEvents(docker, label, clock, signal),
     close: () => Promise.resolve(),
@@ -206,7 +210,21 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 function dockerAt(host: string | undefined): Docker {
   if (host === undefined || host === "") return new Docker({ socketPath: "/var/run/docker.sock" });
   if (host.startsWith("unix://")) return new Docker({ socketPath: host.slice("unix://".length) });
-  return new Docker(); // Reads DOCKER_HOST and the TLS settings beside it.
+  // Reads DOCKER_HOST and the TLS settings beside it.
+  if (host === Deno.env.get("DOCKER_HOST")) return new Docker();
+  const { protocol, hostname, port } = parseHost(host);
+  const tls = protocol === "https:" || Deno.env.get("DOCKER_TLS_VERIFY") === "1";
+  return new Docker({
+    protocol: tls ? "https" : "http",
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: port || (tls ? 2376 : 2375),
+  });
+}
+
+function parseHost(host: string): URL {
+  const known = /^(tcp|http|https):\/\//.test(host) && URL.canParse(host.replace(/^tcp:/, "http:"));
+  if (!known) throw new Error(`cannot reach an Engine at "${host}"; write unix://PATH or tcp://HOST:PORT`);
+  return new URL(host.replace(/^tcp:/, "http:"));
 }
 
 async function diskBytes(path: string | undefined): Promise<number> {

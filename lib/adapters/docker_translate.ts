@@ -51,6 +51,8 @@ function restartPolicy(policy: RestartPolicy): { Name: string; MaximumRetryCount
     case "unlessStopped":
       return { Name: "unless-stopped" };
     case "onFailure":
+      // The Engine takes 0 for "as often as it likes".
+      if (policy.attemptsMax === 0) return { Name: "no" };
       return { Name: "on-failure", MaximumRetryCount: policy.attemptsMax ?? 0 };
     default:
       return policy satisfies never;
@@ -151,7 +153,8 @@ function codeOf(error: unknown, doing: "create" | "start" | "other", words: stri
     return doing === "other" || /no such container/i.test(words) ? "missing" : "failed";
   }
   if (/port is already allocated|address already in use/i.test(words)) return "conflict";
-  if (status === 409) return "conflict";
+  // Elsewhere it means a container in the wrong state, as for a command in one that does not run.
+  if (status === 409 && doing === "create") return "conflict";
   if (status === 400 && doing === "create") return "invalid";
   return "failed";
 }

@@ -353,8 +353,8 @@ function wantsRestart(container: FakeContainer): boolean {
     case "unlessStopped":
       return true;
     case "onFailure":
-      // 0 means without end, as the Engine reads it.
-      return container.exitCode !== 0 && (!restart.attemptsMax || container.restarts < restart.attemptsMax);
+      return container.exitCode !== 0 &&
+        (restart.attemptsMax === null || container.restarts < restart.attemptsMax);
     default:
       return restart satisfies never;
   }
@@ -487,7 +487,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions): Runtime {
     async exec(name, request) {
       await inside.enter();
       const container = need(name);
-      if (container.status !== "running") throw new RuntimeError("conflict", `container ${name} is not running`);
+      if (container.status !== "running") throw new RuntimeError("failed", `container ${name} is not running`);
       return execIn(container, request);
     },
     events: (signal) => eventsOf(inside, nodeId, signal),

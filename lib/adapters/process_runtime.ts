@@ -3,7 +3,7 @@
  * its own under a small shell shim, so that it outlives the sailor; a directory holds all that is known of it:
  *
  *   meta.json   what was asked for, and the process that was started last (pid and start time, since pids come again)
- *   stdout, stderr, pid (the shim's, by itself), exit (the code, written by the shim at the end), files/
+ *   stdout, stderr (and .1, .2), pid (the shim's, by itself), exit (the code, written by the shim at the end), files/
  *
  * Not there: images, caps on memory and processor, networks, times of output lines. Paths of `files` lie under the
  * directory that ORMEN_FILES names. What users wrote reaches the shim as arguments and environment only.
@@ -18,11 +18,14 @@ import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts
 import { writeFileAtomically } from "./data_dir.ts";
 import { createMachine } from "./machine.ts";
 import { processExec } from "./process_exec.ts";
-import { processLogs, rotateLogs } from "./process_logs.ts";
+import { processLogs } from "./process_logs.ts";
+import { sendSignal, signalNumber } from "./process_signals.ts";
 
 export interface ProcessRuntimeOptions {
   readonly stateDir: string;
   readonly nodeId: string;
+  /** Two sailors of the same machine share its capacity. From /etc/machine-id when absent. */
+  readonly machineId?: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -36,24 +39,44 @@ interface Meta {
   readonly error: string | null;
 }
 
+/** Each of the two outputs: the newest file and two older ones, of this size and of what comes between two looks. */
+const LOG_BYTES_MAX = 10 * 2 ** 20;
+const ROTATE_EVERY_S = 5;
+/** What find's -size counts in. */
+const FIND_BLOCK = 512;
+
 /**
- * Signals of the group reach the shim too: it notes them and goes on waiting, so that it can write the code.
- * The traps are not inherited by the command. What the command leaves behind in its group ends with it, as in a container.
+ * Signals of the group reach the shim too: it notes them and goes on waiting, so that it can write the code. The traps are
+ * not inherited by the command, which runs in front, because a shell makes what runs behind it deaf to SIGINT and SIGQUIT.
+ * What the command leaves behind in its group ends with it, as in a container.
+ * The second process keeps the output small, whether or not a sailor is there.
  */
 const SHIM = `
-dir=$1; shift
+dir=$1 signal=$2; shift 2
 echo "$$" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
-trap : TERM INT HUP QUIT USR1 USR2
-"$@" >>"$dir/stdout" 2>>"$dir/stderr" </dev/null &
-child=$!
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+early=
+trap early=1 HUP INT QUIT USR1 USR2 TERM "$signal"
+(
+  trap '' HUP INT QUIT USR1 USR2 TERM "$signal"
+  while sleep ${ROTATE_EVERY_S}; do
+    find "$dir/stdout" "$dir/stderr" -size +${LOG_BYTES_MAX / FIND_BLOCK} | while IFS= read -r log; do
+      [ ! -e "$log.1" ] || mv -f "$log.1" "$log.2"
+      cp "$log" "$log.1" && : >"$log"
+    done
+  done
+) </dev/null >/dev/null 2>&1 &
+: >"$dir/ready"
+if [ -n "$early" ]; then code=$((128 + signal)); else
+  "$@" >>"$dir/stdout" 2>>"$dir/stderr" </dev/null
+  code=$?
+fi
 echo "$code" >"$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
 kill -KILL 0
 `;
 
 const LOOK_EVERY_MS = 500;
-const ROTATE_EVERY_MS = 10_000;
+/** The code of what SIGKILL ended, as shells and Engines tell it. */
+const KILLED = 137;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
@@ -64,7 +87,11 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   const tell = (name: string, what: "started" | "died" | "removed") => {
     for (const listener of listeners) listener({ kind: "container", name, what });
   };
-  const keepingLogs = keepLogsSmall();
+  /** Being started at this moment: the note of the last run is stale. */
+  const starting = new Set<string>();
+  /** Started by this runtime: node's own watch over its children tells of their ends. */
+  const children = new Set<number>();
+  const watching = new Set<Promise<void>>();
 
   const dirOf = (name: string) => {
     if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) {
@@ -89,13 +116,13 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     const meta = await readMeta(name);
     if (!meta || meta.spec.labels[LABEL_NODE] !== nodeId) return undefined;
     const running = meta.pid !== null && await isAlive(meta.pid, meta.startTicks);
-    const exit = running ? undefined : await readExit(dirOf(name));
+    const exit = running || meta.pid === null ? undefined : await readExit(dirOf(name)) ?? await settle(name, meta);
     return {
       id: name,
       name,
       labels: meta.spec.labels,
       status: running ? "running" : meta.pid === null && !meta.error ? "created" : "exited",
-      exitCode: running || meta.pid === null ? null : exit?.code ?? 137,
+      exitCode: running || meta.pid === null ? null : exit?.code ?? KILLED,
       oomKilled: false,
       startedMs: meta.startedMs,
       finishedMs: running ? null : exit?.atMs ?? null,
@@ -107,18 +134,28 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
         host: p.host ?? p.container,
       })),
       address: "127.0.0.1",
-      error: meta.error ?? (!running && meta.pid !== null && !exit ? "killed together with what watched it" : null),
+      error: meta.error ?? exit?.error ?? null,
     };
   }
 
-  async function signalGroup(name: string, signal: Deno.Signal): Promise<void> {
+  /**
+   * What has lost its shim is killed with it: its end could never be told. As long as a process of the group is left, the
+   * kernel gives its number to nobody else, so where that number is somebody's, the group is gone.
+   */
+  async function settle(name: string, { pid, startTicks }: Meta): Promise<Exit | undefined> {
+    if (starting.has(name) || pid === null) return undefined;
+    const stat = await statOf(pid);
+    if (stat === null || stat.startTicks === startTicks) await sendSignal(-pid, "SIGKILL");
+    // The shim may have written it just before it ended.
+    const exit = await readExit(dirOf(name));
+    if (exit) return exit;
+    await writeFileAtomically(join(dirOf(name), "exit"), `${KILLED} killed together with what watched it\n`);
+    return await readExit(dirOf(name));
+  }
+
+  async function signalGroup(name: string, signal: string): Promise<void> {
     const meta = await readMeta(name);
-    if (!meta?.pid || !await isAlive(meta.pid, meta.startTicks)) return;
-    try {
-      Deno.kill(-meta.pid, signal);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // It has just ended.
-    }
+    if (meta?.pid && await isAlive(meta.pid, meta.startTicks)) await sendSignal(-meta.pid, signal);
   }
 
   async function ended(name: string, withinMs: number): Promise<boolean> {
@@ -131,6 +168,15 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   }
 
   async function start(name: string): Promise<void> {
+    starting.add(name);
+    try {
+      await startOnce(name);
+    } finally {
+      starting.delete(name);
+    }
+  }
+
+  async function startOnce(name: string): Promise<void> {
     const meta = await readMeta(name);
     if (!meta) throw new RuntimeError("missing", `no process ${name}`);
     if (meta.pid !== null && await isAlive(meta.pid, meta.startTicks)) return;
@@ -141,11 +187,13 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
       // A sailor that died between the spawn and its note: that start counts, or it would run twice.
       const startTicks = await isShimOf(orphan, dir) ? await ticksOf(orphan) : null;
       await writeMeta(name, { ...meta, pid: orphan, startTicks, startedMs: clock.wallMs(), error: null });
-      return tell(name, startTicks === null ? "died" : "started");
+      if (startTicks === null) return tell(name, "died");
+      tell(name, "started");
+      return watch(name, orphan, startTicks, closing.signal);
     }
-    await Deno.remove(join(dir, "exit")).catch(ignoreNotFound);
+    for (const left of ["exit", "ready"]) await Deno.remove(join(dir, left)).catch(ignoreNotFound);
     const command = [...spec.entrypoint ?? [], ...spec.cmd ?? []];
-    const child = spawn("/bin/sh", ["-c", SHIM, "sh", dir, ...command], {
+    const child = spawn("/bin/sh", ["-c", SHIM, "sh", dir, `${signalNumber(stopSignalOf(spec))}`, ...command], {
       cwd: spec.workdir ?? dir,
       detached: true,
       stdio: "ignore",
@@ -160,41 +208,41 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
       await writeMeta(name, { ...meta, error });
       throw new RuntimeError("failed", error);
     }
-    child.once("exit", () => tell(name, "died"));
+    const { pid } = child;
+    children.add(pid);
+    child.once("exit", () => {
+      children.delete(pid);
+      tell(name, "died");
+    });
     child.unref();
     await writeMeta(name, {
       ...meta,
-      pid: child.pid,
-      startTicks: await ticksOf(child.pid),
+      pid,
+      startTicks: await ticksOf(pid),
       startedMs: clock.wallMs(),
       error: null,
     });
+    await ready(dir, pid);
     tell(name, "started");
+  }
+
+  /** A signal that comes before the shim has set its traps would end it, and its code would be lost. */
+  async function ready(dir: string, pid: number): Promise<void> {
+    for (let waitMs = 1; waitMs < 1_000 && await ticksOf(pid) !== null; waitMs *= 2) {
+      if (await Deno.stat(join(dir, "ready")).catch(ignoreNotFound)) return;
+      await pause(clock, waitMs);
+    }
   }
 
   async function stop(name: string, graceMs: number): Promise<void> {
     if (!await inspect(name)) return;
     const { spec, pid } = (await readMeta(name))!;
-    await signalGroup(name, (spec.stopSignal ?? "SIGTERM") as Deno.Signal);
+    await signalGroup(name, stopSignalOf(spec));
     if (await ended(name, graceMs)) return;
+    // The shim dies with its group and writes no code; one that it writes at this moment takes the place of this.
+    if (pid !== null) await writeFileAtomically(join(dirOf(name), "exit"), `${KILLED}\n`);
     await signalGroup(name, "SIGKILL");
-    // The shim dies with its group and writes no code.
-    if (await ended(name, 10_000) && pid !== null && !await readExit(dirOf(name))) {
-      await writeFileAtomically(join(dirOf(name), "exit"), "137\n");
-    }
-  }
-
-  async function keepLogsSmall(): Promise<void> {
-    while (!closing.signal.aborted) {
-      await pause(clock, ROTATE_EVERY_MS, closing.signal);
-      try {
-        for await (const entry of Deno.readDir(stateDir)) {
-          if (entry.isDirectory && !closing.signal.aborted) await rotateLogs(join(stateDir, entry.name), logger);
-        }
-      } catch (error) {
-        logger.warn("logs of processes could not be looked at", { error: (error as Error).message });
-      }
-    }
+    await ended(name, 10_000);
   }
 
   return {
@@ -202,7 +250,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     async info() {
       const machine = createMachine();
       return {
-        engineId: `process:${await machineId(nodeId)}`,
+        engineId: `process:${options.machineId ?? await readMachineId(nodeId)}`,
         version: Deno.build.target,
         capacity: await machine.capacity(),
       };
@@ -221,6 +269,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     pull: () => Promise.resolve(),
     async create(spec, signal) {
       signal.throwIfAborted();
+      // Known before anything is made.
+      signalNumber(stopSignalOf(spec));
       const existing = await readMeta(spec.name);
       const same = existing?.spec.labels[LABEL_ATTEMPT] === spec.labels[LABEL_ATTEMPT] &&
         existing?.spec.labels[LABEL_NODE] === nodeId;
@@ -282,49 +332,49 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
         queue.push(event);
         wake();
       };
+      const leave = () => wake();
       listeners.add(listener);
-      const adopted = watchAdopted(signal).catch((error) =>
-        logger.error("ends of adopted processes are not seen any more", { error: String(error.stack ?? error) })
-      );
+      signal.addEventListener("abort", leave);
       try {
+        await watchAdopted(signal);
         while (!signal.aborted) {
           const event = queue.shift();
           if (event) yield event;
-          else {
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-              signal.addEventListener("abort", () => resolve(), { once: true });
-            });
-          }
+          else await new Promise<void>((resolve) => wake = resolve);
         }
       } finally {
         listeners.delete(listener);
-        await adopted;
+        signal.removeEventListener("abort", leave);
       }
     },
     async close() {
       closing.abort();
-      await keepingLogs;
+      await Promise.all(watching);
     },
   };
 
   /** Processes that another life of the sailor started tell nobody of their end; they are looked at. */
   async function watchAdopted(signal: AbortSignal): Promise<void> {
-    const alive = new Map<string, Meta>();
     for await (const entry of Deno.readDir(stateDir)) {
       const meta = entry.isDirectory ? await readMeta(entry.name) : undefined;
-      if (meta?.pid && await isAlive(meta.pid, meta.startTicks)) alive.set(entry.name, meta);
-    }
-    while (alive.size > 0 && !signal.aborted) {
-      await pause(clock, LOOK_EVERY_MS, signal);
-      for (const [name, meta] of alive) {
-        if (await isAlive(meta.pid!, meta.startTicks)) continue;
-        alive.delete(name);
-        tell(name, "died");
-      }
+      const adopted = meta?.pid && !children.has(meta.pid) && await isAlive(meta.pid, meta.startTicks);
+      if (adopted) watch(entry.name, meta.pid!, meta.startTicks!, AbortSignal.any([signal, closing.signal]));
     }
   }
+
+  function watch(name: string, pid: number, startTicks: string, signal: AbortSignal): void {
+    const look = async () => {
+      while (!signal.aborted && await isAlive(pid, startTicks)) await pause(clock, LOOK_EVERY_MS, signal);
+      if (!signal.aborted) tell(name, "died");
+    };
+    const watched = look()
+      .catch((error) => logger.error("the end of a process is not seen", { name, error: String(error.stack ?? error) }))
+      .finally(() => watching.delete(watched));
+    watching.add(watched);
+  }
 }
+
+const stopSignalOf = (spec: ContainerSpec) => spec.stopSignal ?? "SIGTERM";
 
 /** Nothing of the sailor's own environment: it may hold tokens. */
 function environment(spec: ContainerSpec, dir: string): Record<string, string> {
@@ -336,11 +386,17 @@ function environment(spec: ContainerSpec, dir: string): Record<string, string> {
   };
 }
 
-async function readExit(dir: string): Promise<{ code: number; atMs: number } | undefined> {
+interface Exit {
+  readonly code: number;
+  readonly error: string | null;
+  readonly atMs: number;
+}
+
+async function readExit(dir: string): Promise<Exit | undefined> {
   try {
     const path = join(dir, "exit");
-    const code = Number((await Deno.readTextFile(path)).trim());
-    return { code, atMs: (await Deno.stat(path)).mtime?.getTime() ?? 0 };
+    const [, code, error] = /^(\d+) ?(.*)/.exec(await Deno.readTextFile(path)) ?? [];
+    return { code: Number(code), error: error || null, atMs: (await Deno.stat(path)).mtime?.getTime() ?? 0 };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -370,13 +426,19 @@ async function isAlive(pid: number, startTicks: string | null): Promise<boolean>
   return startTicks !== null && await ticksOf(pid) === startTicks;
 }
 
-/** Field 22 of /proc/PID/stat; null when there is no such process or it is a zombie. */
+/** Null when there is no such process or it is a zombie. */
 async function ticksOf(pid: number): Promise<string | null> {
+  const stat = await statOf(pid);
+  return stat === null || stat.state === "Z" || stat.state === "X" ? null : stat.startTicks;
+}
+
+/** Fields 3 and 22 of /proc/PID/stat. */
+async function statOf(pid: number): Promise<{ state: string; startTicks: string } | null> {
   try {
     const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
     // The name before the last ")" may hold anything.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? null : fields[19];
+    return { state: fields[0], startTicks: fields[19] };
   } catch (error) {
     // ESRCH: it ended between opening and reading.
     if (error instanceof Deno.errors.NotFound || /os error 3\b/.test((error as Error).message)) return null;
@@ -384,7 +446,7 @@ async function ticksOf(pid: number): Promise<string | null> {
   }
 }
 
-async function machineId(fallback: string): Promise<string> {
+async function readMachineId(fallback: string): Promise<string> {
   try {
     return (await Deno.readTextFile("/etc/machine-id")).trim() || fallback;
   } catch {
@@ -392,6 +454,6 @@ async function machineId(fallback: string): Promise<string> {
   }
 }
 
-function ignoreNotFound(error: unknown): void {
+function ignoreNotFound(error: unknown): undefined {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { loadIdentity } from "../../lib/adapters/identity.ts";
+
+Deno.test("loadIdentity() keeps the id for ever, and the name until its operator says another", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "ormen-identity-" });
+  let ids = 0;
+  const random = { next: () => 0, uuid: () => `id-${++ids}` };
+  const load = (defaultName: string, name?: string) => loadIdentity(dir, { random, defaultName, name });
+  try {
+    assert.deepEqual(await load("host"), { nodeId: "id-1", name: "host" });
+    assert.deepEqual(await load("renamed-host"), { nodeId: "id-1", name: "host" });
+    assert.deepEqual(await load("host", "chosen"), { nodeId: "id-1", name: "chosen" });
+    assert.deepEqual(await load("host"), { nodeId: "id-1", name: "chosen" });
+    await Deno.writeTextFile(join(dir, "identity.json"), "{");
+    // Another id would orphan everything that runs here.
+    await assert.rejects(load("host"), /cannot read the sailor's identity/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { openDenoKvStore } from "../../lib/adapters/deno_kv_store.ts";
+import { createSystemClock } from "../../lib/adapters/system_clock.ts";
+import type { Store } from "../../lib/contracts/store.ts";
+import { eventually } from "../fixtures/eventually.ts";
+import type { StoreSubject } from "./store.contract.ts";
+import { group, put, records, storeContract } from "./store.contract.ts";
+
+const clock = createSystemClock();
+
+async function fileSubject(): Promise<StoreSubject> {
+  const dir = await Deno.makeTempDir({ prefix: "ormen-store-" });
+  return subjectAt(join(dir, "deck.kv"), () => Deno.remove(dir, { recursive: true }));
+}
+
+/** `:memory:` is one handle's own: there is no second one on the same records. */
+function subjectAt(path: string, clean: () => Promise<void>): StoreSubject {
+  const opened: Store[] = [];
+  return {
+    async open() {
+      const store = await openDenoKvStore({ path, clock });
+      opened.push(store);
+      return store;
+    },
+    until: async (what, look) => void await eventually(what, look),
+    nowMs: () => clock.wallMs(),
+    async close() {
+      // Those that a test has closed itself object.
+      for (const store of opened) await store.close().catch(() => {});
+      await clean();
+    },
+  };
+}
+
+storeContract("Deno KV in a file", fileSubject, { groupLimit: true, reopens: true });
+
+Deno.test("Deno KV in memory: puts, order and alarms", async () => {
+  const subject = subjectAt(":memory:", () => Promise.resolve());
+  const store = await subject.open();
+  try {
+    const term = await store.takeTerm();
+    const rung: string[] = [];
+    store.onAlarm((topic) => void rung.push(topic));
+    const groups = [
+      { ...group(1, [put(["b"], 1)]), alarms: [{ topic: "now", delayMs: 0 }] },
+      group(2, [put(["a"], 2)]),
+    ];
+    assert.equal((await store.commit(groups, term)).kind, "done");
+    assert.deepEqual(await records(store), [{ key: ["a"], value: 2 }, { key: ["b"], value: 1 }]);
+    await subject.until("it rang", () => rung.length > 0);
+  } finally {
+    await subject.close();
+  }
+});
+
+Deno.test("Deno KV in a file: kill -9 loses nothing that was acknowledged and leaves no gap", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "ormen-store-" });
+  const path = join(dir, "deck.kv");
+  try {
+    let before = 0;
+    for (const acknowledgements of [1, 20]) {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--quiet", new URL("store_writer.ts", import.meta.url).pathname, path],
+        stdout: "piped",
+      }).spawn();
+      let said = "";
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+        said += chunk;
+        // What it said before it died is read to the end.
+        if (said.split("\n").length > acknowledgements) child.kill("SIGKILL");
+      }
+      await child.status;
+      const acknowledged = Number(said.split("\n").filter((line) => line !== "").at(-1));
+      assert.ok(acknowledged > before, said);
+      const store = await openDenoKvStore({ path, clock });
+      const last = await store.lastSequence();
+      assert.ok(last >= acknowledged, `${acknowledged} was acknowledged, ${last} is there`);
+      const found = await records(store);
+      await store.close();
+      const whole = Array.from({ length: last }, (_, i) => i + 1);
+      for (const kind of ["a", "b"]) {
+        assert.deepEqual(found.filter(({ key }) => key[0] === kind).map(({ value }) => value), whole);
+      }
+      before = last;
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+const mountable = Deno.build.os === "linux" && Deno.uid() === 0 && await tryMount();
+if (!mountable) console.log("ignored: a full disk is made of a small tmpfs, which takes root and the right to mount");
+
+Deno.test({
+  name: "Deno KV in a file: a full disk refuses, and the same handle goes on when there is space again",
+  ignore: !mountable,
+  async fn() {
+    const dir = await Deno.makeTempDir({ prefix: "ormen-full-" });
+    await mount(dir);
+    let store: Store | undefined;
+    try {
+      store = await openDenoKvStore({ path: join(dir, "deck.kv"), clock });
+      const term = await store.takeTerm();
+      const ballast = join(dir, "ballast");
+      await fill(ballast);
+      let last = 0;
+      const kinds: string[] = [];
+      while (!kinds.includes("refused") && last < 400) {
+        const outcome = await store.commit([group(last + 1, [put(["a", last + 1], "x".repeat(30_000))])], term);
+        kinds.push(outcome.kind);
+        if (outcome.kind === "done") last++;
+        else assert.equal(outcome.kind === "refused" && outcome.lastSequence, last, JSON.stringify(outcome));
+      }
+      assert.ok(kinds.includes("refused"), "the disk did not get full");
+      assert.equal(await store.lastSequence(), last);
+      await Deno.remove(ballast);
+      const outcome = await store.commit([group(last + 1, [put(["b"], "on")])], term);
+      assert.equal(outcome.kind, "done", JSON.stringify(outcome));
+      assert.equal((await records(store)).at(-1)!.value, "on");
+      assert.equal((await records(store)).length, last + 1);
+    } finally {
+      await store?.close();
+      await new Deno.Command("umount", { args: ["-l", dir] }).output();
+      await Deno.remove(dir);
+    }
+  },
+});
+
+async function tryMount(): Promise<boolean> {
+  const dir = await Deno.makeTempDir({ prefix: "ormen-full-" });
+  try {
+    await mount(dir);
+    await new Deno.Command("umount", { args: [dir] }).output();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await Deno.remove(dir);
+  }
+}
+
+async function mount(dir: string): Promise<void> {
+  const args = ["-t", "tmpfs", "-o", "size=4m", "tmpfs", dir];
+  const { success } = await new Deno.Command("mount", { args, stdout: "null", stderr: "null" }).output();
+  if (!success) throw new Error(`cannot mount a tmpfs at ${dir}`);
+}
+
+/** Leaves little. */
+async function fill(path: string): Promise<void> {
+  const file = await Deno.open(path, { write: true, create: true });
+  try {
+    const block = new Uint8Array(64 * 1024);
+    while (true) await file.write(block);
+  } catch {
+    // Full.
+  } finally {
+    file.close();
+  }
+}
