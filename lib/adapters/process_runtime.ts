@@ -52,17 +52,25 @@ const FIND_BLOCK = 512;
  * The second process keeps the output small, whether or not a sailor is there.
  */
 const SHIM = `
-ormen_shim_dir=$1; shift
-trap hit=1 TERM INT HUP QUIT USR1 USR2
-"$@" >>"$ormen_shim_dir/stdout" 2>>"$ormen_shim_dir/stderr" </dev/null &
-child=$!
-: >"$ormen_shim_dir/ready"
-code=127; hit=1
-while [ "$hit" = 1 ]; do
-  hit=0; wait "$child"; got=$?
-  [ "$got" = 127 ] || code=$got
-done
-echo "$code" >"$ormen_shim_dir/exit.new" && mv "$ormen_shim_dir/exit.new" "$ormen_shim_dir/exit"
+dir=$1 signal=$2; shift 2
+echo "$$" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
+early=
+trap early=1 HUP INT QUIT USR1 USR2 TERM "$signal"
+(
+  trap '' HUP INT QUIT USR1 USR2 TERM "$signal"
+  while sleep ${ROTATE_EVERY_S}; do
+    find "$dir/stdout" "$dir/stderr" -size +${LOG_BYTES_MAX / FIND_BLOCK} | while IFS= read -r log; do
+      [ ! -e "$log.1" ] || mv -f "$log.1" "$log.2"
+      cp "$log" "$log.1" && : >"$log"
+    done
+  done
+) </dev/null >/dev/null 2>&1 &
+: >"$dir/ready"
+if [ -n "$early" ]; then code=$((128 + signal)); else
+  "$@" >>"$dir/stdout" 2>>"$dir/stderr" </dev/null
+  code=$?
+fi
+echo "$code" >"$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
 kill -KILL 0
 `;
 
