@@ -189,6 +189,15 @@ export class Fleet {
     }));
   }
 
+  async #remove(id: string): Promise<void> {
+    try {
+      await this.engine!.docker.getContainer(id).remove({ force: true, v: true });
+    } catch (error) {
+      // A sailor that was killed had it made, and the Engine has taken it back since it was listed.
+      if ((error as { statusCode?: number }).statusCode !== 404) throw error;
+    }
+  }
+
   async #nodeIds(): Promise<Set<string>> {
     const ids = new Set<string>();
     for (const index of this.sailorPorts.keys()) {
@@ -203,12 +212,7 @@ export class Fleet {
 
   async #end(): Promise<void> {
     await Promise.all([this.deck, ...this.sailors].map((process) => process?.end("SIGKILL")));
-    if (this.engine) {
-      const { docker } = this.engine;
-      await Promise.all(
-        (await this.containers()).map(({ id }) => docker.getContainer(id).remove({ force: true, v: true })),
-      );
-    }
+    if (this.engine) await Promise.all((await this.containers()).map(({ id }) => this.#remove(id)));
     await Deno.remove(this.dir, { recursive: true });
   }
 }
