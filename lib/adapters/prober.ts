@@ -1,79 +1,82 @@
-/** Looks at a port or a page once. 200 and nothing else is healthy; redirects are not followed. */
+/**
+ * Looks at a port or a page once. 200 and nothing else is healthy; redirects are not followed.
+ *
+ * Pages are asked for with node:http, not fetch: fetch goes through HTTP_PROXY where the sailor's environment has one, and
+ * rewrites the path. Each look has a connection of its own: one that is kept open would keep the container's listener busy.
+ */
+import { get } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Prober, ProbeResult, ProbeTarget } from "../contracts/runtime.ts";
 
 const OUTPUT_BYTES_MAX = 1024;
 
 export function createProber(): Prober {
   return {
-    probe: (target, timeoutMs) => target.kind === "http" ? probeHttp(target, timeoutMs) : probeTcp(target, timeoutMs),
+    async probe(target, timeoutMs) {
+      const patience = new AbortController();
+      const timer = setTimeout(() => patience.abort(), timeoutMs);
+      const look = target.kind === "http" ? probeHttp : probeTcp;
+      const name = target.kind === "http" ? `GET ${target.path}` : `connect ${target.host}:${target.port}`;
+      try {
+        const { healthy, output } = await look(target as never, patience.signal);
+        return { healthy, output: cut(`${name} -> ${output}`) };
+      } catch (error) {
+        const late = patience.signal.aborted;
+        const reason = late ? `no answer within ${timeoutMs} ms` : reasonOf(error as Error);
+        return { healthy: false, output: cut(`${name} -> ${reason}`) };
+      } finally {
+        clearTimeout(timer);
+        patience.abort();
+      }
+    },
   };
 }
 
-async function probeHttp(target: Extract<ProbeTarget, { kind: "http" }>, timeoutMs: number): Promise<ProbeResult> {
-  const say = (text: string): string => `GET ${target.path} -> ${text}`;
-  // A client of its own: a connection that is kept open would keep the container's listener busy.
-  const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+async function probeHttp(
+  { host, port, path }: Extract<ProbeTarget, { kind: "http" }>,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = { "user-agent": "ormen", connection: "close" };
+    get({ host, port, path, headers, agent: false, signal }, resolve).on("error", reject);
+  });
   try {
-    const host = target.host.includes(":") ? `[${target.host}]` : target.host;
-    const response = await fetch(`http://${host}:${target.port}${target.path}`, {
-      client,
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const body = await firstBytes(response);
-    return {
-      healthy: response.status === 200,
-      output: say(body ? `${response.status}: ${body}` : `${response.status}`),
-    };
-  } catch (error) {
-    return { healthy: false, output: say(reasonOf(error as Error, timeoutMs)) };
+    const body = await firstText(response);
+    const status = response.statusCode!;
+    return { healthy: status === 200, output: body ? `${status}: ${body}` : `${status}` };
   } finally {
-    client.close();
+    response.destroy();
   }
 }
 
-async function firstBytes(response: Response): Promise<string> {
-  if (!response.body) return "";
-  const reader = response.body.getReader();
+async function firstText(response: IncomingMessage): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  try {
-    while (text.length < OUTPUT_BYTES_MAX) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      text += decoder.decode(value, { stream: true });
-    }
-  } finally {
-    await reader.cancel();
+  for await (const chunk of response) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length >= OUTPUT_BYTES_MAX) break;
   }
-  return text.slice(0, OUTPUT_BYTES_MAX).trim();
+  return text.trim();
 }
 
-async function probeTcp(target: Extract<ProbeTarget, { kind: "tcp" }>, timeoutMs: number): Promise<ProbeResult> {
-  const where = `connect ${target.host}:${target.port} -> `;
-  let late = false;
-  const dialling = Deno.connect({ hostname: target.host, port: target.port });
-  const timer = Promise.withResolvers<void>();
-  const id = setTimeout(() => {
-    late = true;
-    timer.resolve();
-  }, timeoutMs);
-  const closing = dialling.then((connection) => connection.close());
-  closing.catch(() => {}); // Its failure is the answer below, or comes after somebody cared.
-  try {
-    await Promise.race([closing, timer.promise]);
-    return late
-      ? { healthy: false, output: `${where}no answer within ${timeoutMs} ms` }
-      : { healthy: true, output: `${where}open` };
-  } catch (error) {
-    return { healthy: false, output: where + reasonOf(error as Error, timeoutMs) };
-  } finally {
-    clearTimeout(id);
-  }
+async function probeTcp(
+  { host, port }: Extract<ProbeTarget, { kind: "tcp" }>,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const connection = await Deno.connect({ hostname: host, port, signal });
+  connection.close();
+  return { healthy: true, output: "open" };
 }
 
-function reasonOf(error: Error, timeoutMs: number): string {
-  if (error.name === "TimeoutError") return `no answer within ${timeoutMs} ms`;
-  const cause = (error.cause as Error | undefined)?.message ?? error.message;
-  return /refused/i.test(cause) ? "connection refused" : cause.slice(0, OUTPUT_BYTES_MAX);
+function reasonOf(error: Error): string {
+  const { code } = error as { code?: string };
+  if (code === "ECONNREFUSED" || error instanceof Deno.errors.ConnectionRefused) return "connection refused";
+  return error.message;
+}
+
+/** Whole characters of at most so many bytes. */
+function cut(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= OUTPUT_BYTES_MAX) return text;
+  return new TextDecoder().decode(bytes.subarray(0, OUTPUT_BYTES_MAX), { stream: true });
 }
