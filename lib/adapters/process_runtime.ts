@@ -46,31 +46,29 @@ const ROTATE_EVERY_S = 5;
 const FIND_BLOCK = 512;
 
 /**
- * Signals of the group reach the shim too: it notes them and goes on waiting, so that it can write the code. The traps are
- * not inherited by the command, which runs in front, because a shell makes what runs behind it deaf to SIGINT and SIGQUIT.
+ * Signals of the group reach the shim too: it passes over them and goes on waiting, so that it can write the code. The command
+ * has none of its traps, and runs in front, because a shell makes what runs behind it deaf to SIGINT and SIGQUIT. It says
+ * itself that it is ready, when signals end it already: one that came before would be heard by nobody.
  * What the command leaves behind in its group ends with it, as in a container.
  * The second process keeps the output small, whether or not a sailor is there.
+ * The shim's variables have names of their own: one that the user's environment has too would reach the command changed.
  */
 const SHIM = `
-dir=$1 signal=$2; shift 2
-echo "$$" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
-early=
-trap early=1 HUP INT QUIT USR1 USR2 TERM "$signal"
+ormen_dir=$1 ormen_signal=$2; shift 2
+echo "$$" >"$ormen_dir/pid.new" && mv "$ormen_dir/pid.new" "$ormen_dir/pid"
+trap : HUP INT QUIT USR1 USR2 TERM "$ormen_signal"
 (
-  trap '' HUP INT QUIT USR1 USR2 TERM "$signal"
+  trap '' HUP INT QUIT USR1 USR2 TERM "$ormen_signal"
   while sleep ${ROTATE_EVERY_S}; do
-    find "$dir/stdout" "$dir/stderr" -size +${LOG_BYTES_MAX / FIND_BLOCK} | while IFS= read -r log; do
+    find "$ormen_dir/stdout" "$ormen_dir/stderr" -size +${LOG_BYTES_MAX / FIND_BLOCK} | while IFS= read -r log; do
       [ ! -e "$log.1" ] || mv -f "$log.1" "$log.2"
       cp "$log" "$log.1" && : >"$log"
     done
   done
 ) </dev/null >/dev/null 2>&1 &
-: >"$dir/ready"
-if [ -n "$early" ]; then code=$((128 + signal)); else
-  "$@" >>"$dir/stdout" 2>>"$dir/stderr" </dev/null
-  code=$?
-fi
-echo "$code" >"$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
+( : >"$ormen_dir/ready"; exec "$@" ) >>"$ormen_dir/stdout" 2>>"$ormen_dir/stderr" </dev/null
+code=$?
+echo "$code" >"$ormen_dir/exit.new" && mv "$ormen_dir/exit.new" "$ormen_dir/exit"
 kill -KILL 0
 `;
 
@@ -226,7 +224,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     tell(name, "started");
   }
 
-  /** A signal that comes before the shim has set its traps would end it, and its code would be lost. */
+  /** A signal that comes earlier would end the shim, and the code would be lost, or would be heard by nobody. */
   async function ready(dir: string, pid: number): Promise<void> {
     for (let waitMs = 1; waitMs < 1_000 && await ticksOf(pid) !== null; waitMs *= 2) {
       if (await Deno.stat(join(dir, "ready")).catch(ignoreNotFound)) return;

@@ -5,7 +5,17 @@ import { createSystemClock } from "../../lib/adapters/system_clock.ts";
 import type { Runtime, RuntimeEvent } from "../../lib/contracts/runtime.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import type { Subject } from "./runtime.contract.ts";
-import { exited, never, PATIENT_MS, plainSpec, running, runtimeContract, shellOf, text } from "./runtime.contract.ts";
+import {
+  exited,
+  never,
+  PATIENT_MS,
+  plainSpec,
+  running,
+  runtimeContract,
+  shellOf,
+  spoken,
+  text,
+} from "./runtime.contract.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -107,7 +117,7 @@ test("a process that got an ended one's pid is not taken for it", async (subject
 });
 
 test("stop() ends the whole group, and so does the end of its first process", async (subject, runtime) => {
-  const script = `sh -c 'trap "" TERM; echo $$; sleep 1000; sleep 1000' & trap 'exit 0' TERM USR1; wait`;
+  const script = `trap 'exit 0' TERM; sh -c 'trap "" TERM; echo $$; sleep 1000; sleep 1000' & wait`;
   for (const name of ["stopped", "ended"]) {
     await run(runtime, name, ["sh", "-c", name === "ended" ? `${script.replace("wait", "sleep 0.2")}` : script]);
     const grandchild = Number(await subject.until("it has a child", () => text(runtime, name)));
@@ -118,8 +128,9 @@ test("stop() ends the whole group, and so does the end of its first process", as
   }
 });
 
-test("a group that was killed has code 137 and a time", async (_subject, runtime) => {
-  await run(runtime, "a", ["sh", "-c", "trap '' TERM; sleep 1000; sleep 1000"]);
+test("a group that was killed has code 137 and a time", async (subject, runtime) => {
+  await run(runtime, "a", ["sh", "-c", "trap '' TERM; echo deaf; sleep 1000; sleep 1000"]);
+  await spoken(subject, runtime, "a");
   await runtime.stop("a", 0);
   const seen = (await runtime.inspect("a"))!;
   assert.deepEqual([seen.status, seen.exitCode, seen.error], ["exited", 137, null]);
@@ -131,8 +142,12 @@ test("what users wrote reaches no shell text", async (subject, runtime) => {
   await run(runtime, "a", ["printf", "[%s]", ...words], { WORD: "$(touch pwned)'\"\n;", dir: "elsewhere", code: "8" });
   assert.equal((await exited(subject, runtime, "a")).exitCode, 0);
   assert.equal(await text(runtime, "a"), words.map((word) => `[${word}]`).join(""));
-  await run(runtime, "b", ["sh", "-c", `printf %s "$WORD"`], { WORD: "$(touch pwned)'\"\n;" });
-  await exited(subject, runtime, "b");
+  await run(runtime, "b", ["sh", "-c", `printf %s "$WORD"; test "$dir$code" = elsewhere8`], {
+    WORD: "$(touch pwned)'\"\n;",
+    dir: "elsewhere",
+    code: "8",
+  });
+  assert.equal((await exited(subject, runtime, "b")).exitCode, 0);
   assert.equal(await text(runtime, "b"), "$(touch pwned)'\"\n;");
   for (const name of ["a", "b"]) await assert.rejects(Deno.stat(join(subject.dir, name, "pwned")));
 });
