@@ -1,7 +1,7 @@
 /**
  * The runtime over a Docker Engine (API 1.41 or later, or Podman's compatible socket), through dockerode.
- * Owns calls and their errors; documents are translated in docker_translate.ts; output, commands and
- * events come from docker_logs.ts, docker_exec.ts and docker_events.ts.
+ * Owns calls and their errors; documents are translated in docker_translate.ts; output, commands,
+ * events and pulls have modules of their own (docker_logs.ts, docker_exec.ts, docker_events.ts, docker_pull.ts).
  */
 import Docker from "dockerode";
 import { Buffer } from "node:buffer";
@@ -13,8 +13,8 @@ import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts
 import { containerEvents } from "./docker_events.ts";
 import { containerExec } from "./docker_exec.ts";
 import { containerLogs } from "./docker_logs.ts";
+import { createPuller } from "./docker_pull.ts";
 import { createOptions, observationOf, runtimeError, statusCodeOf, wordsOf } from "./docker_translate.ts";
-import { credentialsFor } from "./registry_auth.ts";
 import { tarOf } from "./tar.ts";
 
 export interface DockerRuntimeOptions {
@@ -32,7 +32,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const { nodeId, clock } = options;
   const docker = dockerAt(options.host ?? Deno.env.get("DOCKER_HOST"));
   const label = `${LABEL_NODE}=${nodeId}`;
-  const pulls = new Map<string, SharedPull>();
+  const pull = createPuller(docker, options.registryAuthFile);
 
   async function inspect(name: string): Promise<ContainerObservation | undefined> {
     const info = await inspectInfo(name);
@@ -111,20 +111,6 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     }
   }
 
-  async function pullOnce(image: string, signal: AbortSignal): Promise<void> {
-    const authconfig = options.registryAuthFile ? await credentialsFor(image, options.registryAuthFile) : undefined;
-    try {
-      const stream = await docker.pull(image, { ...(authconfig ? { authconfig } : {}), abortSignal: signal });
-      await new Promise<void>((resolve, reject) =>
-        docker.modem.followProgress(stream, (error: Error | null) => error ? reject(error) : resolve())
-      );
-    } catch (error) {
-      const known = runtimeError(error, "other");
-      if (known.code === "unavailable") throw known;
-      throw new RuntimeError("failed", `cannot pull ${image}: ${known.message}`);
-    }
-  }
-
   return {
     kind: "docker",
     async info(): Promise<RuntimeInfo> {
@@ -160,16 +146,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         throw runtimeError(error, "other");
       }
     },
-    pull(image, signal) {
-      let shared = pulls.get(image);
-      if (!shared) {
-        const created: SharedPull = sharePull((abort) => pullOnce(image, abort), () => {
-          if (pulls.get(image) === created) pulls.delete(image);
-        });
-        pulls.set(image, shared = created);
-      }
-      return shared.wait(signal);
-    },
+    pull,
     create,
     async start(name) {
       try {
@@ -239,38 +216,4 @@ async function diskBytes(path: string | undefined): Promise<number> {
     }
   }
   return 0;
-}
-
-interface SharedPull {
-  wait(signal: AbortSignal): Promise<void>;
-}
-
-/**
- * One pull for all who want the image; it is given up when the last of them has gone. `onOver` is called then, so that
- * whoever comes next does not join one that is being given up.
- */
-function sharePull(run: (abort: AbortSignal) => Promise<void>, onOver: () => void): SharedPull {
-  const abort = new AbortController();
-  const done = run(abort.signal);
-  done.catch(() => {});
-  let waiting = 0;
-  return {
-    async wait(signal) {
-      waiting++;
-      const gone = Promise.withResolvers<never>();
-      gone.promise.catch(() => {});
-      const leave = () => gone.reject(new RuntimeError("failed", "the pull was given up"));
-      signal.addEventListener("abort", leave);
-      try {
-        if (signal.aborted) leave();
-        await Promise.race([done, gone.promise]);
-      } finally {
-        signal.removeEventListener("abort", leave);
-        if (--waiting === 0) {
-          onOver();
-          abort.abort();
-        }
-      }
-    },
-  };
 }

@@ -53,8 +53,9 @@ export async function* lines(source: AsyncIterable<Uint8Array>): AsyncIterable<s
     held += decoder.decode(chunk, { stream: true });
     const parts = held.split("\n");
     held = parts.pop()!;
-    yield* parts.filter((part) => part !== "");
+    yield* parts.map((part) => part.trim()).filter((part) => part !== "");
   }
+  if (held.trim() !== "") yield held;
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
