@@ -345,8 +345,10 @@ export class Supervisor {
   #countStart(container: ContainerObservation, as: number): void {
     const { entry } = this;
     if (container.startedMs === null || container.startedMs === entry.lastStartedMs) return;
-    if (entry.lastStartedMs !== null && as > 0) {
-      if (!entry.healthRestarting) entry.restarts += as;
+    // What ends at once may have been started again before the first look at it.
+    const restarts = entry.lastStartedMs === null ? madeRestarts(container) : as;
+    if (restarts > 0) {
+      if (!entry.healthRestarting) entry.restarts += restarts;
       if (this.spec.health && !entry.givenUp) this.#setHealth("starting", this.#observed.healthOutput);
     }
     // What was held against the process before says nothing about this one.

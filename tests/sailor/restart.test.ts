@@ -32,6 +32,23 @@ Deno.test("restarts that nobody saw are counted by the engine's own count, also 
   await rig.end();
 });
 
+Deno.test("a restart that the engine had made before anybody looked is counted", async () => {
+  const rig = new Rig();
+  const start = rig.engine.hold("start");
+  const deck = await rig.begin([assignment("a", { task: { restart: "on-failure" } })]);
+  const look = rig.engine.hold("inspect");
+  start();
+  await rig.clock.settle();
+  rig.engine.exit(nameOf("a"), 1);
+  await rig.clock.advance(1_000);
+  look();
+  await rig.clock.settle();
+  rig.engine.exit(nameOf("a"), 1);
+  await rig.clock.advance(1_000);
+  assert.deepEqual([deck.last("a").state, deck.last("a").observed.restarts], ["running", 2]);
+  await rig.end();
+});
+
 Deno.test("on-failure:2 is over when the engine has used its restarts up", async () => {
   const rig = new Rig();
   const deck = await rig.begin([assignment("a", { task: { restart: "on-failure:2" } })]);
