@@ -2,7 +2,8 @@
  * A program's own directory: made closed to others, held by one process at a time, marked with what it is.
  * The kernel frees the lock when its process dies, however it dies.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { z } from "zod";
 
 export type DataDirKind = "deck" | "sailor";
 
@@ -13,10 +14,9 @@ export interface DataDir {
 
 const FORMAT_VERSION = 1;
 
-interface Format {
-  readonly kind: DataDirKind;
-  readonly version: number;
-}
+const FORMAT = z.object({ kind: z.string(), version: z.int().min(1) });
+
+type Format = z.infer<typeof FORMAT>;
 
 /** Throws one sentence that names the directory and what to do, with nothing in it changed. */
 export async function openDataDir(path: string, kind: DataDirKind): Promise<DataDir> {
@@ -25,27 +25,25 @@ export async function openDataDir(path: string, kind: DataDirKind): Promise<Data
   } catch (error) {
     throw new Error(describeMakeError(path, error as Error));
   }
-  const format = await readFormat(path);
-  if (format && format.kind !== kind) {
-    throw new Error(`${path} belongs to a ${format.kind}; give this ${kind} another --data-dir`);
-  }
-  if (format && format.version > FORMAT_VERSION) {
-    throw new Error(
-      `${path} was written by a newer ormen (format ${format.version}); use that version, or another --data-dir`,
-    );
-  }
-  const lock = await openLock(path);
-  if (!await lock.tryLock(true)) {
-    const pid = (await Deno.readTextFile(join(path, "lock"))).trim();
+  // Before the lock: whoever gives a deck's directory to a sailor should hear that, not that it is in use.
+  checkFormat(path, kind, await readFormat(path));
+  const lock = await takeLock(path, kind);
+  try {
+    const format = await readFormat(path);
+    checkFormat(path, kind, format);
+    await sign(path, lock, format ? undefined : { kind, version: FORMAT_VERSION });
+  } catch (error) {
     lock.close();
-    throw new Error(`${path} is in use by another ${kind} (pid ${pid}); stop it, or choose another --data-dir`);
+    throw error;
   }
-  await lock.truncate();
-  await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
-  if (!format) {
-    await writeFileAtomically(join(path, "format"), JSON.stringify({ kind, version: FORMAT_VERSION } satisfies Format));
-  }
-  return { path, release: () => lock.close() };
+  let held = true;
+  return {
+    path,
+    release() {
+      if (held) lock.close();
+      held = false;
+    },
+  };
 }
 
 function describeMakeError(path: string, error: Error): string {
@@ -55,42 +53,98 @@ function describeMakeError(path: string, error: Error): string {
   return `cannot make the data directory ${path}: ${error.message}; choose another --data-dir`;
 }
 
-async function openLock(path: string): Promise<Deno.FsFile> {
+function describeWriteError(path: string, error: Error): string {
+  return `cannot write to the data directory ${path}: ${error.message}; make it writable, or choose another --data-dir`;
+}
+
+/** Undefined: the directory is new. What a newer version wrote may have any form but for these two fields. */
+async function readFormat(path: string): Promise<Format | undefined> {
+  const file = join(path, "format");
+  let text: string;
   try {
-    return await Deno.open(join(path, "lock"), { read: true, write: true, create: true, mode: 0o600 });
+    text = await Deno.readTextFile(file);
   } catch (error) {
-    throw new Error(
-      `cannot write to the data directory ${path}: ${(error as Error).message}; choose another --data-dir`,
-    );
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new Error(`cannot read ${file}: ${(error as Error).message}; make it readable, or choose another --data-dir`);
+  }
+  const format = FORMAT.safeParse(parseJson(text));
+  if (format.success) return format.data;
+  throw new Error(`cannot read ${file}: it is not one of ormen's; choose another --data-dir`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
-async function readFormat(path: string): Promise<Format | undefined> {
+function checkFormat(path: string, kind: DataDirKind, format: Format | undefined): void {
+  if (!format) return;
+  if (format.version > FORMAT_VERSION) {
+    throw new Error(
+      `${path} was written by a newer ormen (format ${format.version}); use that version, or another --data-dir`,
+    );
+  }
+  if (format.kind !== kind) {
+    throw new Error(`${path} belongs to a ${format.kind}; give this ${kind} another --data-dir`);
+  }
+}
+
+async function takeLock(path: string, kind: DataDirKind): Promise<Deno.FsFile> {
+  let lock: Deno.FsFile;
   try {
-    return JSON.parse(await Deno.readTextFile(join(path, "format")));
+    lock = await Deno.open(join(path, "lock"), { read: true, write: true, create: true, mode: 0o600 });
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`cannot read ${join(path, "format")}: ${(error as Error).message}`);
+    throw new Error(describeWriteError(path, error as Error));
+  }
+  if (await lock.tryLock(true)) return lock;
+  lock.close();
+  const pid = (await Deno.readTextFile(join(path, "lock"))).trim();
+  throw new Error(`${path} is in use by another ${kind} (pid ${pid}); stop it, or choose another --data-dir`);
+}
+
+/** Says which process holds it and, when it is new, whose it is. */
+async function sign(path: string, lock: Deno.FsFile, format: Format | undefined): Promise<void> {
+  try {
+    await lock.truncate();
+    await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    if (format) await writeFileAtomically(join(path, "format"), JSON.stringify(format));
+  } catch (error) {
+    throw new Error(describeWriteError(path, error as Error));
   }
 }
 
 /** Where data lies when nobody says: /var/lib for root, the user's own place otherwise. Throws without any. */
-export function defaultDataDir(kind: DataDirKind, env: { get(name: string): string | undefined } = Deno.env): string {
-  if (Deno.uid() === 0) return `/var/lib/ormen/${kind}`;
+export function defaultDataDir(
+  kind: DataDirKind,
+  env: { get(name: string): string | undefined } = Deno.env,
+  uid = Deno.uid(),
+): string {
+  if (uid === 0) return `/var/lib/ormen/${kind}`;
   const home = env.get("XDG_DATA_HOME") || (env.get("HOME") && join(env.get("HOME")!, ".local/share"));
   if (!home) throw new Error(`there is no HOME to keep data in; give the ${kind} a --data-dir`);
   return join(home, "ormen", kind);
 }
 
-/** All of it or nothing, also across a crash. */
+/** All of it or nothing, also across a crash; the file is closed to others. */
 export async function writeFileAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   const file = await Deno.open(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
   try {
-    await file.write(new TextEncoder().encode(text));
+    const bytes = new TextEncoder().encode(text);
+    for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
     await file.sync();
   } finally {
     file.close();
   }
   await Deno.rename(temporary, path);
+  // The new name is durable once its directory is.
+  const directory = await Deno.open(dirname(path));
+  try {
+    await directory.sync();
+  } finally {
+    directory.close();
+  }
 }

@@ -1,221 +1,162 @@
 /**
- * The store over Deno KV: one file, no server. Owns packing groups into atomic writes, fencing by the term record, and
- * alarms on KV's queue. Nothing of KV's own shape leaves this module.
+ * The store over Deno KV: one file, no server. Owns the writes, fencing by the term record, and what is said of a write
+ * that failed; packing and alarms have modules of their own. Nothing of KV's own shape leaves these three.
  *
  * 1. Every write checks the term record's versionstamp and sets the sequence record.
- * 2. Writes are made one after the other, in the order of the calls.
- * 3. Values are UTF-8 JSON: their size is known exactly (V8's own format doubles a string with one wide character).
+ * 2. Writes are made one after the other, in the order of the calls. A commit that was asked for before an earlier one
+ *    failed fails with it, so that no later group is durable without the earlier.
  */
 import type { Clock } from "../contracts/clock.ts";
-import { pause } from "../contracts/clock.ts";
-import type { CommitGroup, CommitOutcome, Key, Store, StoredRecord } from "../contracts/store.ts";
-import { VALUE_BYTES_MAX } from "../contracts/store.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { CommitOutcome, Store, StoredRecord } from "../contracts/store.ts";
+import { createKvAlarms } from "./kv_alarms.ts";
+import type { Packed, PackedWrite } from "./kv_packing.ts";
+import { decodeRecord, packGroups, RECORDS } from "./kv_packing.ts";
 
 const TERM: Deno.KvKey = ["store", "term"];
 const SEQUENCE: Deno.KvKey = ["store", "sequence"];
-const RECORDS = "r";
+const LOAD_BATCH = 500;
 
-/** Below KV's own limits of 1,000 mutations, 819,200 bytes and 81,920 bytes of keys: its overhead is not documented. */
-const MUTATIONS_MAX = 900;
-const BYTES_MAX = 760_000;
-const KEY_BYTES_MAX = 76_000;
-const ALARM_BYTES = 300;
-/** KV delays a message at most 30 days; longer ones are chained. */
-const DELAY_MAX_MS = 29 * 86_400_000;
-const ALARM_RETRY_MS = 1_000;
-const LISTEN_AGAIN_MS = 1_000;
-
-interface AlarmMessage {
-  readonly topic: string;
-  readonly dueMs: number;
+export interface DenoKvStoreOptions {
+  /** A file, or `:memory:`. */
+  readonly path: string;
+  readonly clock: Clock;
+  /** Told when alarms must wait. */
+  readonly logger?: Logger;
 }
 
-interface Write {
-  readonly groups: CommitGroup[];
-  mutations: number;
-  bytes: number;
-  keyBytes: number;
-}
-
-/** `path` a file, or `:memory:`. Throws when it cannot be opened. The caller holds the directory's lock. */
-export async function openDenoKvStore(options: { readonly path: string; readonly clock: Clock }): Promise<Store> {
-  const { clock } = options;
-  const kv = await Deno.openKv(options.path);
+/** Throws when it cannot be opened. The caller holds the directory's lock. */
+export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOptions): Promise<Store> {
+  let opened: Promise<Deno.Kv> | undefined;
+  const alarms = createKvAlarms({ path, clock, logger, current, reopen });
   let own: { readonly term: number; readonly stamp: string } | undefined;
   let queue: Promise<unknown> = Promise.resolve();
-  let listening: Promise<void> | undefined;
-  const closing = new AbortController();
   let durable = await lastSequence();
+  /** Commits that failed; one that was asked for under another number is too late. */
+  let failures = 0;
+  let failed: CommitOutcome | undefined;
+  let closed: Promise<void> | undefined;
 
-  async function writeAll(groups: readonly CommitGroup[], term: number): Promise<CommitOutcome> {
-    let last = durable;
-    if (!own || own.term !== term) return { kind: "fenced", lastSequence: last };
+  /** A handle that could not be opened is tried again by whoever needs it next. */
+  function current(): Promise<Deno.Kv> {
+    return opened ??= openKv(path).catch((error) => {
+      opened = undefined;
+      throw error;
+    });
+  }
+
+  /** In line with the writes; closed first, since two handles contend for the file. */
+  function reopen(): Promise<void> {
+    return inLine(async () => {
+      (await current()).close();
+      opened = undefined;
+      await current();
+    });
+  }
+
+  function inLine<T>(task: () => Promise<T>): Promise<T> {
+    const done = queue.then(task);
+    queue = done.catch(() => {});
+    return done;
+  }
+
+  async function writeAll({ writes, refusal }: Packed, term: number): Promise<CommitOutcome> {
+    if (own?.term !== term) return { kind: "fenced", lastSequence: durable };
     const { stamp } = own;
-    let writes: Write[];
-    try {
-      writes = pack(groups);
-    } catch (error) {
-      return { kind: "refused", lastSequence: last, error: error as Error };
-    }
     for (const write of writes) {
-      const sequence = write.groups.at(-1)!.sequence;
-      try {
-        const result = await atomicOf(write, sequence, stamp).commit();
-        if (!result.ok) return await notOk(term, last);
-      } catch (error) {
-        return await afterError(error as Error, sequence, last);
-      }
-      durable = last = sequence;
+      const failure = await writeOne(write, stamp);
+      alarms.wrote(!failure, write.bytes);
+      if (failure) return failure;
+      durable = write.sequence;
     }
-    return { kind: "done" };
+    return refusal ? { kind: "refused", lastSequence: durable, error: refusal } : { kind: "done" };
   }
 
-  function atomicOf(write: Write, sequence: number, stamp: string): Deno.AtomicOperation {
-    const atomic = kv.atomic().check({ key: TERM, versionstamp: stamp }).set(SEQUENCE, sequence);
-    for (const group of write.groups) {
-      for (const change of group.changes) {
-        const key = [RECORDS, ...change.key];
-        if (change.kind === "put") atomic.set(key, encode(change.value));
-        else atomic.delete(key);
-      }
-      for (const alarm of group.alarms) enqueue(atomic, alarm.topic, clock.wallMs() + alarm.delayMs);
-    }
-    return atomic;
-  }
-
-  function enqueue(atomic: Deno.AtomicOperation, topic: string, dueMs: number): void {
-    const delay = Math.min(DELAY_MAX_MS, Math.max(0, dueMs - clock.wallMs()));
-    atomic.enqueue({ topic, dueMs } satisfies AlarmMessage, { delay });
-  }
-
-  async function notOk(term: number, last: number): Promise<CommitOutcome> {
-    const newest = (await kv.get<number>(TERM)).value ?? 0;
-    if (newest > term) return { kind: "fenced", lastSequence: last };
-    return { kind: "refused", lastSequence: last, error: new Error(`the term record changed (${newest})`) };
-  }
-
-  /** A write that threw may have been made: the sequence record tells. */
-  async function afterError(error: Error, sequence: number, last: number): Promise<CommitOutcome> {
+  /** Undefined: it is durable. */
+  async function writeOne(write: PackedWrite, stamp: string): Promise<CommitOutcome | undefined> {
     try {
-      durable = await lastSequence();
-      return { kind: "refused", lastSequence: durable >= sequence ? durable : last, error };
+      const { ok } = await atomicOf(await current(), write, stamp).commit();
+      // Only a newer term changes the record that is checked.
+      return ok ? undefined : { kind: "fenced", lastSequence: durable };
+    } catch (error) {
+      return await afterError(error as Error, write, stamp);
+    }
+  }
+
+  function atomicOf(kv: Deno.Kv, write: PackedWrite, stamp: string): Deno.AtomicOperation {
+    const atomic = kv.atomic().check({ key: TERM, versionstamp: stamp });
+    for (const { key, bytes } of write.changes) {
+      if (bytes) atomic.set(key, bytes);
+      else atomic.delete(key);
+    }
+    for (const alarm of write.alarms) alarms.enqueue(atomic, alarm);
+    return atomic.set(SEQUENCE, write.sequence);
+  }
+
+  /** A write that threw may have been made: the sequence record tells, as long as it is this term's. */
+  async function afterError(error: Error, write: PackedWrite, stamp: string): Promise<CommitOutcome | undefined> {
+    try {
+      const [term, sequence] = await (await current()).getMany<[number, number]>([TERM, SEQUENCE]);
+      if (term.versionstamp !== stamp) return { kind: "fenced", lastSequence: durable };
+      if ((sequence.value ?? 0) >= write.sequence) return undefined;
+      return { kind: "refused", lastSequence: durable, error };
     } catch {
       return { kind: "unknown", error };
     }
   }
 
   async function lastSequence(): Promise<number> {
-    return (await kv.get<number>(SEQUENCE)).value ?? 0;
+    return (await (await current()).get<number>(SEQUENCE)).value ?? 0;
   }
 
-  /** A queue that breaks (a disk that does not answer) is listened to again; its error must not end the process. */
-  async function listen(handler: (message: AlarmMessage) => Promise<void>): Promise<void> {
-    while (!closing.signal.aborted) {
-      await kv.listenQueue(handler).catch(() => {});
-      await pause(clock, LISTEN_AGAIN_MS, closing.signal);
-    }
+  async function closeAll(): Promise<void> {
+    await queue;
+    await alarms.stop();
+    (await opened)?.close();
+    await alarms.stopped();
   }
 
   return {
     async takeTerm() {
+      const kv = await current();
       while (true) {
         const entry = await kv.get<number>(TERM);
         const term = (entry.value ?? 0) + 1;
         const result = await kv.atomic().check(entry).set(TERM, term).commit();
         if (!result.ok) continue;
+        // Older terms write no more: this is the last of them.
+        durable = await lastSequence();
         own = { term, stamp: result.versionstamp };
         return term;
       }
     },
     async *load(): AsyncIterable<StoredRecord> {
-      for await (const entry of kv.list<Uint8Array>({ prefix: [RECORDS] }, { batchSize: 500 })) {
-        yield { key: entry.key.slice(1) as unknown as Key, value: decode(entry.value) };
+      const kv = await current();
+      for await (const { key, value } of kv.list<Uint8Array>({ prefix: [RECORDS] }, { batchSize: LOAD_BATCH })) {
+        yield decodeRecord(key, value);
       }
     },
     commit(groups, term) {
-      const outcome = queue.then(() => writeAll(groups, term));
-      queue = outcome.catch(() => {});
-      return outcome;
-    },
-    lastSequence,
-    onAlarm(handler) {
-      listening = listen(async (message) => {
-        if (closing.signal.aborted) throw new Error("the store is closed");
-        if (message.dueMs > clock.wallMs()) {
-          const again = kv.atomic();
-          enqueue(again, message.topic, message.dueMs);
-          await again.commit();
-          return;
-        }
-        try {
-          await handler(message.topic);
-        } catch {
-          // KV itself gives a message up after five attempts.
-          const again = kv.atomic();
-          enqueue(again, message.topic, clock.wallMs() + ALARM_RETRY_MS);
-          await again.commit();
-        }
+      const packed = packGroups(groups);
+      const askedAt = failures;
+      return inLine(async () => {
+        if (askedAt !== failures) return failed!;
+        const made = await writeAll(packed, term);
+        if (made.kind === "done") return made;
+        failures++;
+        return failed = made;
       });
     },
-    async close() {
-      await queue;
-      closing.abort();
-      kv.close();
-      await listening;
-    },
+    lastSequence,
+    onAlarm: (handler) => alarms.listen(handler),
+    close: () => closed ??= closeAll(),
   };
 }
 
-/** Groups into as few writes as fit. Throws when one group is larger than a write may be. */
-function pack(groups: readonly CommitGroup[]): Write[] {
-  const writes: Write[] = [];
-  let current: Write | undefined;
-  for (const group of groups) {
-    const size = sizeOf(group);
-    if (size.mutations > MUTATIONS_MAX || size.bytes > BYTES_MAX || size.keyBytes > KEY_BYTES_MAX) {
-      throw new Error(`a group of ${size.mutations} changes and ${size.bytes} bytes is larger than one write may be`);
-    }
-    const fits = current && current.mutations + size.mutations <= MUTATIONS_MAX &&
-      current.bytes + size.bytes <= BYTES_MAX && current.keyBytes + size.keyBytes <= KEY_BYTES_MAX;
-    if (!current || !fits) writes.push(current = { groups: [], mutations: 1, bytes: 100, keyBytes: 50 });
-    current.groups.push(group);
-    current.mutations += size.mutations;
-    current.bytes += size.bytes;
-    current.keyBytes += size.keyBytes;
+async function openKv(path: string): Promise<Deno.Kv> {
+  try {
+    return await Deno.openKv(path);
+  } catch (error) {
+    throw new Error(`cannot open the store ${path}: ${(error as Error).message}`);
   }
-  return writes;
-}
-
-function sizeOf(group: CommitGroup): { mutations: number; bytes: number; keyBytes: number } {
-  let bytes = group.alarms.length * ALARM_BYTES;
-  let keyBytes = 0;
-  for (const change of group.changes) {
-    const key = change.key.reduce<number>((sum, part) => sum + 12 + 2 * String(part).length, 4);
-    keyBytes += key;
-    bytes += key;
-    if (change.kind === "put") {
-      const value = encode(change.value).byteLength;
-      if (value > VALUE_BYTES_MAX) {
-        throw new Error(`the record ${change.key.join("/")} takes ${value} bytes; at most ${VALUE_BYTES_MAX} fit`);
-      }
-      bytes += value + 64;
-    }
-  }
-  return { mutations: group.changes.length + group.alarms.length, bytes, keyBytes };
-}
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const encoded = new WeakMap<object, Uint8Array>();
-
-/** A value is encoded once: for its size and for the write. */
-function encode(value: unknown): Uint8Array {
-  if (typeof value !== "object" || value === null) return encoder.encode(JSON.stringify(value));
-  let bytes = encoded.get(value);
-  if (!bytes) encoded.set(value, bytes = encoder.encode(JSON.stringify(value)));
-  return bytes;
-}
-
-function decode(bytes: Uint8Array): unknown {
-  return JSON.parse(decoder.decode(bytes));
 }

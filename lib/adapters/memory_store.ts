@@ -11,14 +11,21 @@ export interface MemoryDisk {
   term: number;
   sequence: number;
   nextAlarm: number;
+  /** Counts those who asked for alarms; only the last gets them, so that a store that was dropped stays silent. */
+  listeners: number;
 }
 
 export function createMemoryDisk(): MemoryDisk {
-  return { records: new Map(), alarms: new Map(), term: 0, sequence: 0, nextAlarm: 1 };
+  return { records: new Map(), alarms: new Map(), term: 0, sequence: 0, nextAlarm: 1, listeners: 0 };
 }
 
-/** What becomes of the next commit; for tests of those who use a store. */
-export type CommitFault = "none" | "refuse" | "loseAnswer";
+/**
+ * What becomes of the next commit; for tests of those who use a store.
+ * refuse      nothing is written
+ * loseAnswer  written, and the outcome is `unknown`
+ * hang        nothing is written, and neither this commit nor a later one is ever answered
+ */
+export type CommitFault = "none" | "refuse" | "loseAnswer" | "hang";
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -31,21 +38,24 @@ const ALARM_RETRY_MS = 1_000;
 
 export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: MemoryStoreOptions): Store {
   let handler: ((topic: string) => void | Promise<void>) | undefined;
+  let listener = 0;
   const timers = new Map<number, () => void>();
+  /** Until a failure has been told, those who asked meanwhile fail with it: no later group without the earlier. */
+  let failing: Promise<CommitOutcome> | undefined;
   let closed = false;
   // Of this store's own view: what a later term wrote is none of it.
   let durable = disk.sequence;
 
   function arm(id: number): void {
     const alarm = disk.alarms.get(id);
-    if (!alarm || !handler || closed) return;
+    if (!alarm || !handler || closed || disk.listeners !== listener) return;
     timers.set(id, clock.after(Math.max(0, alarm.dueMs - clock.wallMs()), () => void ring(id)));
   }
 
   async function ring(id: number): Promise<void> {
     timers.delete(id);
     const alarm = disk.alarms.get(id);
-    if (!alarm || closed) return;
+    if (!alarm || closed || disk.listeners !== listener) return;
     if (alarm.dueMs > clock.wallMs()) return arm(id);
     try {
       await handler!(alarm.topic);
@@ -72,6 +82,25 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
     }
   }
 
+  function commitNow(groups: readonly CommitGroup[], term: number): CommitOutcome | "hang" {
+    if (term !== disk.term) return { kind: "fenced", lastSequence: durable };
+    const what = fault?.() ?? "none";
+    switch (what) {
+      case "none":
+        write(groups);
+        return { kind: "done" };
+      case "refuse":
+        return { kind: "refused", lastSequence: durable, error: new Error("refused by the test") };
+      case "loseAnswer":
+        write(groups);
+        return { kind: "unknown", error: new Error("the answer was lost") };
+      case "hang":
+        return what;
+      default:
+        return what satisfies never;
+    }
+  }
+
   return {
     takeTerm: () => Promise.resolve(++disk.term),
     async *load(): AsyncIterable<StoredRecord> {
@@ -80,24 +109,19 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
         yield await Promise.resolve({ key, value: structuredClone(value) });
       }
     },
-    commit(groups, term): Promise<CommitOutcome> {
-      if (term !== disk.term) return Promise.resolve({ kind: "fenced", lastSequence: durable });
-      const what = fault?.() ?? "none";
-      if (what === "refuse") {
-        return Promise.resolve({
-          kind: "refused",
-          lastSequence: durable,
-          error: new Error("refused by the test"),
-        });
-      }
-      write(groups);
-      return Promise.resolve(
-        what === "loseAnswer" ? { kind: "unknown", error: new Error("the answer was lost") } : { kind: "done" },
-      );
+    commit(groups, term) {
+      if (failing) return failing;
+      const outcome = commitNow(groups, term);
+      if (outcome === "hang") return failing = new Promise(() => {});
+      if (outcome.kind === "done") return Promise.resolve(outcome);
+      queueMicrotask(() => failing = undefined);
+      return failing = Promise.resolve(outcome);
     },
     lastSequence: () => Promise.resolve(disk.sequence),
     onAlarm(given) {
+      if (handler) throw new Error("alarms have a handler already");
       handler = given;
+      listener = ++disk.listeners;
       for (const id of disk.alarms.keys()) arm(id);
     },
     close() {
@@ -109,10 +133,22 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
   };
 }
 
-/** Part by part; the parts at one place are of one type. */
+/** Part by part, strings before numbers, strings by code point: the order that Deno KV has. */
 function compareKeys(a: Key, b: Key): number {
   for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    if (a[i] !== b[i]) return a[i] < b[i] ? -1 : 1;
+    if (a[i] !== b[i]) return compareParts(a[i], b[i]);
   }
   return a.length - b.length;
+}
+
+function compareParts(a: string | number, b: string | number): number {
+  if (typeof a === "number" || typeof b === "number") {
+    if (typeof a === typeof b) return a < b ? -1 : 1;
+    return typeof a === "string" ? -1 : 1;
+  }
+  let i = 0;
+  while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  // Second halves of a pair are compared as the pairs that they end.
+  if (i > 0 && (a.codePointAt(i - 1)! > 0xffff || b.codePointAt(i - 1)! > 0xffff)) i--;
+  return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
 }

@@ -31,7 +31,7 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
   const finished = Promise.withResolvers<void>();
   try {
     const store = dataDir
-      ? await openDenoKvStore({ path: join(dataDir.path, "deck.kv"), clock })
+      ? await openDenoKvStore({ path: join(dataDir.path, "deck.kv"), clock, logger })
       : openMemoryStore({ clock });
     const deck = await createDeck({
       clock,

@@ -41,7 +41,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       );
     }
     const store = options.dbType === "persistent"
-      ? await openDenoKvStore({ path: join(dataDir.path, "journal.kv"), clock })
+      ? await openDenoKvStore({ path: join(dataDir.path, "journal.kv"), clock, logger })
       : openMemoryStore({ clock });
     const host = options.advertiseHost ?? (isLoopback(options.host) ? null : machine.hostname());
     const sailor = await createSailor({

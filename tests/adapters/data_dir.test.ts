@@ -20,7 +20,63 @@ test("openDataDir() makes it closed to others, marks it, and opens it again afte
   assert.deepEqual(JSON.parse(await Deno.readTextFile(join(path, "format"))), { kind: "deck", version: 1 });
   await assert.rejects(openDataDir(path, "deck"), new RegExp(`in use by another deck \\(pid ${Deno.pid}\\)`));
   data.release();
+  data.release();
   (await openDataDir(path, "deck")).release();
+});
+
+test("openDataDir() says whose it is rather than that it is in use", async (dir) => {
+  const data = await openDataDir(dir, "sailor");
+  await assert.rejects(openDataDir(dir, "deck"), {
+    message: `${dir} belongs to a sailor; give this deck another --data-dir`,
+  });
+  data.release();
+});
+
+for (const text of ["", "{", "{}", '{"kind":"deck"}', '{"kind":"deck","version":"1"}']) {
+  test(`openDataDir() refuses one whose format file says ${text || "nothing"}`, async (dir) => {
+    await Deno.writeTextFile(join(dir, "format"), text);
+    await assert.rejects(openDataDir(dir, "deck"), {
+      message: `cannot read ${dir}/format: it is not one of ormen's; choose another --data-dir`,
+    });
+    assert.deepEqual(Array.from(Deno.readDirSync(dir), (entry) => entry.name), ["format"]);
+  });
+}
+
+test("openDataDir() refuses a newer format, whatever else has changed in it", async (dir) => {
+  await Deno.writeTextFile(join(dir, "format"), '{"kind":"fleet","version":2,"more":[]}');
+  await assert.rejects(openDataDir(dir, "deck"), {
+    message: `${dir} was written by a newer ormen (format 2); use that version, or another --data-dir`,
+  });
+});
+
+Deno.test({
+  name: "openDataDir() refuses a read-only disk (made by mounting, which takes root)",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  async fn() {
+    const dir = await Deno.makeTempDir({ prefix: "ormen-data-" });
+    const args = ["-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", dir];
+    const { success } = await new Deno.Command("mount", { args, stderr: "null" }).output();
+    try {
+      if (!success) return console.log("ignored: this root may not mount");
+      const says = (start: string, end: string) => (error: Error) => {
+        assert.ok(error.message.startsWith(start) && error.message.endsWith(end), error.message);
+        assert.match(error.message, /Read-only file system/);
+        return true;
+      };
+      await assert.rejects(
+        openDataDir(dir, "deck"),
+        says(`cannot write to the data directory ${dir}: `, "; make it writable, or choose another --data-dir"),
+      );
+      const below = join(dir, "below");
+      await assert.rejects(
+        openDataDir(below, "deck"),
+        says(`cannot make the data directory ${below}: `, "; choose another --data-dir"),
+      );
+    } finally {
+      if (success) await new Deno.Command("umount", { args: [dir] }).output();
+      await Deno.remove(dir);
+    }
+  },
 });
 
 test("openDataDir() names the process that holds it, until that dies", async (dir) => {
@@ -87,16 +143,16 @@ Deno.test({
 });
 
 Deno.test("defaultDataDir() is the user's own place, and needs a HOME", () => {
-  const at = (env: Record<string, string>) => () => defaultDataDir("deck", { get: (name) => env[name] });
-  if (Deno.uid() === 0) return assert.equal(at({})(), "/var/lib/ormen/deck");
-  assert.equal(at({ HOME: "/home/a" })(), "/home/a/.local/share/ormen/deck");
-  assert.equal(at({ HOME: "/home/a", XDG_DATA_HOME: "/data" })(), "/data/ormen/deck");
-  assert.throws(at({}), /--data-dir/);
+  const at = (uid: number, env: Record<string, string>) => defaultDataDir("deck", { get: (name) => env[name] }, uid);
+  assert.equal(at(0, {}), "/var/lib/ormen/deck");
+  assert.equal(at(1000, { HOME: "/home/a" }), "/home/a/.local/share/ormen/deck");
+  assert.equal(at(1000, { HOME: "/home/a", XDG_DATA_HOME: "/data" }), "/data/ormen/deck");
+  assert.throws(() => at(1000, {}), { message: "there is no HOME to keep data in; give the deck a --data-dir" });
 });
 
 test("writeFileAtomically() replaces a file and leaves none beside it", async (dir) => {
   const path = join(dir, "a");
-  for (const text of ["a long first text", "ü"]) {
+  for (const text of ["a long first text".repeat(100_000), "ü"]) {
     await writeFileAtomically(path, text);
     assert.equal(await Deno.readTextFile(path), text);
   }

@@ -12,9 +12,17 @@ Deno.test("loadIdentity() keeps the id for ever, and the name until its operator
     assert.deepEqual(await load("renamed-host"), { nodeId: "id-1", name: "host" });
     assert.deepEqual(await load("host", "chosen"), { nodeId: "id-1", name: "chosen" });
     assert.deepEqual(await load("host"), { nodeId: "id-1", name: "chosen" });
-    await Deno.writeTextFile(join(dir, "identity.json"), "{");
-    // Another id would orphan everything that runs here.
-    await assert.rejects(load("host"), /cannot read the sailor's identity/);
+    const path = join(dir, "identity.json");
+    assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+    for (const text of ["", "{", "{}", '{"nodeId":7,"name":"a"}']) {
+      await Deno.writeTextFile(path, text);
+      // Another id would orphan everything that runs here.
+      await assert.rejects(load("host"), (error: Error) => {
+        assert.ok(error.message.startsWith(`cannot read the sailor's identity in ${path}: `), error.message);
+        return true;
+      });
+      assert.equal(await Deno.readTextFile(path), text);
+    }
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

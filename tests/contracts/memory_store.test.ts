@@ -35,3 +35,37 @@ Deno.test("memory store: faults are outcomes of the contract", async () => {
   assert.equal(await store.lastSequence(), 1);
   assert.deepEqual(await records(store), [{ key: ["a"], value: 1 }]);
 });
+
+Deno.test("memory store: a commit that was asked for while another fails, fails with it", async () => {
+  const faults: CommitFault[] = ["refuse"];
+  const store = openMemoryStore({ clock: createVirtualClock(), fault: () => faults.shift() ?? "none" });
+  const term = await store.takeTerm();
+  const both = [1, 2].map((sequence) => store.commit([group(sequence, [put(["a"], sequence)])], term));
+  assert.deepEqual((await Promise.all(both)).map(({ kind }) => kind), ["refused", "refused"]);
+  assert.deepEqual(await records(store), []);
+  assert.equal((await store.commit([group(3, [])], term)).kind, "done");
+});
+
+Deno.test("memory store: after a commit that hangs nothing is answered or written", async () => {
+  const clock = createVirtualClock();
+  const store = openMemoryStore({ clock, fault: () => "hang" });
+  const term = await store.takeTerm();
+  let answered = 0;
+  for (const sequence of [1, 2]) void store.commit([group(sequence, [put(["a"], 1)])], term).then(() => answered++);
+  await clock.advance(60_000);
+  assert.equal(answered, 0);
+  assert.equal(await store.lastSequence(), 0);
+});
+
+Deno.test("memory store: of two stores on a disk the last that listens gets the alarms", async () => {
+  const clock = createVirtualClock();
+  const disk = createMemoryDisk();
+  const rung: string[] = [];
+  const dropped = openMemoryStore({ clock, disk });
+  dropped.onAlarm((topic) => void rung.push(`dropped ${topic}`));
+  const term = await dropped.takeTerm();
+  await dropped.commit([{ ...group(1, []), alarms: [{ topic: "a", delayMs: 100 }] }], term);
+  openMemoryStore({ clock, disk }).onAlarm((topic) => void rung.push(`new ${topic}`));
+  await clock.advance(1_000);
+  assert.deepEqual(rung, ["new a"]);
+});

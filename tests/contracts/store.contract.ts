@@ -59,10 +59,23 @@ export function storeContract(prefix: string, create: () => Promise<StoreSubject
     assert.deepEqual(await records(store), [{ key: ["a"], value: { n: 1 } }]);
   });
 
-  test("load() gives 5,000 records in key order", async (_subject, store) => {
+  test("a record that was changed and is put again is kept as it is now", async (_subject, store) => {
+    const term = await store.takeTerm();
+    const value = { n: 1 };
+    await store.commit([group(1, [put(["a"], value)])], term);
+    value.n = 2;
+    const second = store.commit([group(2, [put(["a"], value)])], term);
+    value.n = 3;
+    await second;
+    assert.deepEqual(await records(store), [{ key: ["a"], value: { n: 2 } }]);
+    for await (const { value: loaded } of store.load()) (loaded as { n: number }).n = 4;
+    assert.deepEqual(await records(store), [{ key: ["a"], value: { n: 2 } }], "what load() gave is the caller's own");
+  });
+
+  test("load() gives 20,000 records in key order", async (_subject, store) => {
     const term = await store.takeTerm();
     const keys: Key[] = [];
-    for (let i = 0; i < 2_500; i++) keys.push(["b", i * 7_919 % 2_500], ["a", `k${i * 7_919 % 2_500}`]);
+    for (let i = 0; i < 10_000; i++) keys.push(["b", i * 7_919 % 10_000], ["a", `k${i * 7_919 % 10_000}`]);
     for (let i = 0; i < keys.length; i += 500) {
       const changes = keys.slice(i, i + 500).map((key) => put(key, key.join("/")));
       assert.equal((await store.commit([group(i + 1, changes)], term)).kind, "done");
@@ -72,7 +85,32 @@ export function storeContract(prefix: string, create: () => Promise<StoreSubject
     assert.deepEqual(found, sorted.map((key) => ({ key, value: key.join("/") })));
   });
 
-  test("2,000 groups in one commit are all durable", async (_subject, store) => {
+  test("load() has strings before numbers, and strings by code point", async (_subject, store) => {
+    const term = await store.takeTerm();
+    const texts = ["", "b\0c", "bc", "é", "\uffee", "𝄞", "𝄟"];
+    const keys: Key[] = [["a"], ...texts.map((text) => ["a", text])];
+    keys.push(["a", -1], ["a", 0.5], ["a", 2], ["a", 10], ["a", 10, "x"], ["b"]);
+    const changes = keys.map((key, i) => put(key, i)).reverse();
+    assert.equal((await store.commit([group(1, changes)], term)).kind, "done");
+    assert.deepEqual((await records(store)).map(({ key }) => key), keys);
+  });
+
+  test("2,000 groups of a task's size in one commit are all durable", async (_subject, store) => {
+    const term = await store.takeTerm();
+    const sail = { name: "web", image: "registry.example.org/shop/web:1.2.3", env: { TEXT: "x".repeat(900) } };
+    const groups = Array.from({ length: 2_000 }, (_, i) => ({
+      ...group(i + 1, [
+        put(["sail", `b7c5c1c6-6c1e-4d0c-9d4c-${String(i).padStart(12, "0")}`], { ...sail, index: i }),
+        put(["event", i], { kind: "taskSubmitted", text: `web-${i} was submitted`, atMs: 1_700_000_000_000 + i }),
+      ]),
+      alarms: [{ topic: `sail/${i}`, delayMs: 3_600_000 }],
+    }));
+    assert.deepEqual(await store.commit(groups, term), { kind: "done" });
+    assert.equal(await store.lastSequence(), 2_000);
+    assert.equal((await records(store)).length, 4_000);
+  });
+
+  test("of 2,000 groups that put one record the last is kept", async (_subject, store) => {
     const term = await store.takeTerm();
     const groups = Array.from({ length: 2_000 }, (_, i) => group(i + 1, [put(["a", i], i), put(["last"], i + 1)]));
     assert.equal((await store.commit(groups, term)).kind, "done");
@@ -97,6 +135,15 @@ export function storeContract(prefix: string, create: () => Promise<StoreSubject
     assert.deepEqual(ended, ended.toSorted((a, b) => a - b));
     assert.deepEqual(await records(store), [{ key: ["last"], value: 60 }]);
     assert.equal(await store.lastSequence(), 60);
+  });
+
+  test("none of several commits of a fenced term is written", async (subject, store) => {
+    const old = await store.takeTerm();
+    const other = await subject.open();
+    await other.takeTerm();
+    const commits = [1, 2, 3].map((sequence) => store.commit([group(sequence, [put(["a"], sequence)])], old));
+    assert.deepEqual((await Promise.all(commits)).map(({ kind }) => kind), ["fenced", "fenced", "fenced"]);
+    assert.deepEqual(await records(other), []);
   });
 
   test("an empty commit is done and changes nothing", async (_subject, store) => {
@@ -166,15 +213,27 @@ export function storeContract(prefix: string, create: () => Promise<StoreSubject
         const term = await store.takeTerm();
         await store.commit([group(1, [put(["a"], 1)])], term);
         const outcome = await store.commit([group(2, [put(["a"], 2)]), group(3, changes), group(4, [])], term);
-        assert.equal(outcome.kind, "refused");
-        const last = outcome.kind === "refused" ? outcome.lastSequence : -1;
-        assert.ok(last === 1 || last === 2, `${last}`);
-        // What it says is what is there.
-        assert.equal(await store.lastSequence(), last);
-        assert.deepEqual(await records(store), [{ key: ["a"], value: last }]);
-        assert.equal((await store.commit([group(last + 1, [put(["a"], "on")])], term)).kind, "done");
+        assert.ok(outcome.kind === "refused", outcome.kind);
+        assert.match(outcome.error.message, /^cannot (write|set) /);
+        // Those before it stay, those after it are not there.
+        assert.equal(outcome.lastSequence, 2);
+        assert.equal(await store.lastSequence(), 2);
+        assert.deepEqual(await records(store), [{ key: ["a"], value: 2 }]);
+        assert.equal((await store.commit([group(3, [put(["a"], "on")])], term)).kind, "done");
       });
     }
+
+    test("a commit that was asked for before another was refused is refused with it", async (_subject, store) => {
+      const term = await store.takeTerm();
+      const outcomes = await Promise.all([
+        store.commit([group(1, [put(["a"], 1)])], term),
+        store.commit([group(2, OVERSIZE[0][1])], term),
+        store.commit([group(3, [put(["a"], 3)])], term),
+      ]);
+      assert.deepEqual(outcomes.map(({ kind }) => kind), ["done", "refused", "refused"]);
+      assert.equal(await store.lastSequence(), 1);
+      assert.equal((await store.commit([group(4, [])], term)).kind, "done");
+    });
   }
 
   if (features.reopens) {
@@ -198,12 +257,16 @@ export function storeContract(prefix: string, create: () => Promise<StoreSubject
     const commit = store.commit([group(1, [put(["a"], 1)])], term);
     await store.close();
     assert.equal((await commit).kind, "done");
+    await store.close();
   });
 }
 
 const OVERSIZE: readonly (readonly [string, readonly Change[]])[] = [
   ["too large a value", [put(["big"], "x".repeat(VALUE_BYTES_MAX + 1))]],
   ["too many changes", Array.from({ length: 1_200 }, (_, i) => put(["many", i], i))],
+  ["too long a key", [put(["k".repeat(2_100)], 1)]],
+  ["too many bytes of keys", Array.from({ length: 60 }, (_, i) => put([`${"k".repeat(1_500)}${i}`], i))],
+  ["a value without JSON form", [put(["a"], () => {})]],
   ["too many bytes", Array.from({ length: 20 }, (_, i) => put(["wide", i], "x".repeat(60_000)))],
 ];
 
