@@ -144,3 +144,67 @@ testWithEngine(
       assert.deepEqual(await fleet.tasks(), []);
     }),
 );
+
+testWithEngine(
+  "kill -9 of a sailor, then of everything, while tasks start: each task runs in one container",
+  (engine) =>
+    Fleet.use(engine, { sailors: 2 }, async (fleet) => {
+      const started = await Promise.all(Array.from({ length: 24 }, (_, i) =>
+        fleet.submit({ name: `t${i}`, image, cmd: ["sleep", "1000"], cpu: 0.05, memory: "6MiB" })));
+      const running = async (least: number) => {
+        const tasks = await fleet.tasks();
+        return tasks.filter((task) =>
+              task.state === "running"
+            ).length >= least && tasks;
+      };
+      await eventually("some run", () => running(3));
+      await fleet.sailors[0]!.end("SIGKILL");
+      fleet.startSailor(0);
+      await eventually("more run", () => running(10), 60_000);
+      await Promise.all([fleet.deck!, ...fleet.sailors].map((process) => process!.end("SIGKILL")));
+      for (const index of fleet.sailorPorts.keys()) fleet.startSailor(index);
+      fleet.startDeck();
+      await fleet.ready();
+      const tasks = await eventually("all run", () => running(started.length), 60_000);
+      assert.deepEqual(tasks.map((task) => task.id).sort(), started.map((task) => task.id).sort());
+      await eventually("each in the one container that the deck knows", async () => {
+        const containers = await fleet.containers(false);
+        return containers.length === tasks.length &&
+          JSON.stringify(containers.map((c) => c.attempt).sort()) ===
+            JSON.stringify((await fleet.tasks()).map((task) => task.attempt!.id).sort());
+      });
+    }),
+);
+
+testWithEngine(
+  "kill -9 of a node's sailor: replaced on the other, and what returns with it is stopped",
+  (engine) =>
+    Fleet.use(
+      engine,
+      { sailors: 2, deckFlags: ["--heartbeat", "500ms", "--node-timeout", "2s"] },
+      async (fleet) => {
+        await fleet.submit({ name: "moves", image, restart: "always", cmd: ["sleep", "1000"] });
+        await fleet.submit({ name: "stays", image, reschedule: false, cmd: ["sleep", "1000"] });
+        const moves = (await fleet.until("moves", "running")).attempt!;
+        await fleet.until("stays", "running");
+        const index = fleet.sailorPorts.findIndex((port) => moves.node === `localhost:${port}`);
+        await fleet.sailors[index]!.end("SIGKILL");
+        const moved = await eventually("it runs elsewhere", async () => {
+          const task = await fleet.task("moves");
+          return task.attempt!.id !== moves.id && task.state === "running" && task;
+        });
+        assert.equal(moved.history[0].state, "lost");
+        fleet.startSailor(index);
+        await fleet.ready();
+        await eventually("the stale container is stopped", async () =>
+          (await fleet.containers(false)).filter((container) => container.task === moved.id).length === 1);
+        assert.equal((await fleet.task("moves")).attempt!.id, moved.attempt!.id);
+        const stays = await fleet.until("stays", "running");
+        assert.equal(stays.attempts, 1, "its policy keeps it where it is");
+        const kinds = (await fleet.http("GET", "/v1/events?limit=1000")).body.events.map((e: { kind: string }) =>
+          e.kind
+        );
+        for (const kind of ["nodeDown", "taskUnknown", "taskReplaced"]) assert.ok(kinds.includes(kind), kind);
+      },
+    ),
+);

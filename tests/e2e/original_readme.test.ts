@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
-import { Fleet, freePorts, Process } from "./support.ts";
+import { BUSYBOX_IMAGE } from "../fixtures/images.ts";
+import { recorded } from "../http/recorded.ts";
+import { Fleet, freePorts, http, Process } from "./support.ts";
 
 const TASK1 = await Deno.readTextFile(new URL("../../task1.json", import.meta.url));
 const ID = "bb1d59ef-9fc1-4e4b-a44d-db571eeed203";
@@ -39,6 +41,7 @@ testWithEngine(
 
       const echo = await fetch("http://localhost:7777/", { method: "POST", body: "ahoy" });
       assert.equal(await echo.text(), "ahoy");
+      assert.equal((await http("GET", "http://localhost:7777/health")).status, 200);
 
       const same = await curlPost(`${fleet.url}/tasks`, TASK1);
       assert.equal(same.status, 201, "the same event twice is one task");
@@ -102,10 +105,93 @@ testWithEngine(
     }),
 );
 
+/** What of the answers does not change from task to task; clients of the original see no difference. */
+const RECORDED: readonly (readonly [name: string, method: string, path: string, body?: string])[] = [
+  ["deck-post-bad-uuid", "POST", "/tasks", '{"ID":"xyz"}'],
+  ["deck-post-malformed", "POST", "/tasks", '{"ID":'],
+  ["deck-post-unknown-field", "POST", "/tasks", '{"Bogus":1}'],
+  ["deck-unknown-path", "GET", "/nothing"],
+  ["deck-wrong-method", "PUT", "/tasks"],
+  ["deck-delete-unknown", "DELETE", "/tasks/00000000-0000-0000-0000-000000000000"],
+  ["sailor-get-task-unknown", "GET", "/tasks/00000000-0000-0000-0000-000000000000"],
+];
+
+testWithEngine(
+  "answers on the wire are the original's; run takes its file; fields and states are as it names them",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      for (const [name, method, path, body] of RECORDED) {
+        const url = name.startsWith("sailor") ? `http://localhost:${fleet.sailorPorts[0]}` : fleet.url;
+        const headers = body === undefined ? undefined : { "content-type": "application/x-www-form-urlencoded" };
+        const answer = await http(method, `${url}${path}`, body, headers);
+        const expected = recorded(name);
+        assert.deepEqual(
+          [answer.status, answer.headers.get("content-type"), answer.text],
+          [expected.status, expected.headers["content-type"] ?? null, expected.body],
+          name,
+        );
+      }
+
+      await Deno.writeTextFile(`${fleet.dir}/task.json`, TASK1);
+      const file = `${fleet.dir}/task.json`;
+      assert.match(
+        await fleet.ok("run", "-m", `localhost:${fleet.deckPort}`, "-f", file),
+        /^test-chapter-9\.1 \(bb1d59ef\)/,
+      );
+      await fleet.until(ID, "running");
+      await fleet.ok("stop", ID);
+      await fleet.until(ID, "stopped");
+
+      const keys = Object.keys(JSON.parse(recorded("deck-get-tasks").body)[0]);
+      const [task] = (await fleet.http("GET", "/tasks")).body;
+      assert.deepEqual(Object.keys(task).filter((key) => keys.includes(key)), keys);
+      const nodeKeys = (text: string) => {
+        const [node] = JSON.parse(text);
+        return [node, node.Stats, ...Object.values(node.Stats)].map((part) => Object.keys(part ?? {}));
+      };
+      assert.deepEqual(
+        nodeKeys((await fleet.http("GET", "/nodes")).text),
+        nodeKeys(recorded("deck-get-nodes").body),
+      );
+
+      const event = (name: string, fields: Record<string, unknown>) => ({
+        ID: crypto.randomUUID(),
+        State: 2,
+        Sail: { State: 1, ID: crypto.randomUUID(), Name: name, Image: BUSYBOX_IMAGE, ...fields },
+      });
+      const statesOf = async (sent: ReturnType<typeof event>, last: number): Promise<number[]> => {
+        assert.equal((await fleet.http("POST", "/tasks", sent)).status, 201);
+        const states: number[] = [];
+        await eventually(`${sent.Sail.Name} comes to state ${last}`, async () => {
+          const tasks: { ID: string; State: number }[] = (await fleet.http("GET", "/tasks")).body;
+          const { State } = tasks.find((each) => each.ID === sent.Sail.ID)!;
+          if (states.at(-1) !== State) states.push(State);
+          return State === last;
+        });
+        return states;
+      };
+      const ends = await statesOf(event("ends", { Cmd: ["sh", "-c", "echo $WHO; sleep 0.5"], Env: ["WHO=me"] }), 3);
+      assert.deepEqual([...ends].sort(), ends, "0 Pending, 1 Scheduled, 2 Running, 3 Completed, never back");
+      assert.ok(ends.includes(2));
+      assert.equal(await fleet.ok("logs", "ends"), "me\n");
+      const fails = await statesOf(event("fails", { Cmd: ["sh", "-c", "exit 5"] }), 4);
+      assert.deepEqual([...fails].sort(), fails);
+      const waits = event("waits", { Memory: 2 ** 50 });
+      assert.deepEqual(await statesOf(waits, 0), [0]);
+      const [waiting] = (await fleet.http("GET", "/tasks")).body.filter((each: { Name: string }) =>
+        each.Name === "waits"
+      );
+      assert.deepEqual(
+        [waiting.ContainerID, waiting.HostPorts, waiting.StartTime, waiting.FinishTime],
+        ["", null, "0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"],
+      );
+    }),
+);
+
 testWithEngine("a sailor takes tasks on its own routes without any deck", async (engine) => {
   const [port] = freePorts(1);
   const dir = await Deno.makeTempDir();
-  const sailor = new Process(["sailor", "-p", `${port}`, "--data-dir", dir], { DOCKER_HOST: engine.host });
+  const sailor = new Process(["sailor", "-p", `${port}`, "--data-dir", dir], { env: { DOCKER_HOST: engine.host } });
   const url = `http://localhost:${port}`;
   try {
     await eventually("the sailor answers", async () => {
@@ -123,6 +209,10 @@ testWithEngine("a sailor takes tasks on its own routes without any deck", async 
     const inspect = await (await fetch(`${url}/tasks/${id}`)).json();
     assert.equal(inspect.State.Running, true);
     assert.equal(inspect.Config.Labels["ormen.cluster"], "local");
+    for (const body of ['{"Bogus":1}', '{"ID":"xyz"}']) {
+      const refused = await curlPost(`${url}/tasks`, body);
+      assert.deepEqual([refused.status, (await refused.json()).HTTPStatusCode], [400, 400]);
+    }
     const stats = await (await fetch(`${url}/stats`)).json();
     assert.deepEqual(Object.keys(stats), ["MemStats", "DiskStats", "CpuStats", "LoadStats", "TaskCount"]);
     assert.equal(stats.TaskCount, 1);

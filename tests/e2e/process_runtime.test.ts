@@ -39,7 +39,9 @@ Deno.test("process runtime: run, logs, exec, stop, and adoption after kill -9 of
 Deno.test("dev: deck and sailor in one process", async () => {
   const [port] = freePorts(1);
   const dir = await Deno.makeTempDir();
-  const dev = new Process(["dev", "-p", `${port}`, "--runtime", "process"], { HOME: dir, XDG_DATA_HOME: dir });
+  const dev = new Process(["dev", "-p", `${port}`, "--runtime", "process"], {
+    env: { HOME: dir, XDG_DATA_HOME: dir },
+  });
   const env = { ORMEN_DECK: `localhost:${port}` };
   try {
     await eventually("it answers", async () => /ready/.test((await command(["mast", "--wide"], env)).stdout));

@@ -8,6 +8,7 @@ import type { Engine } from "../fixtures/engine.ts";
 import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE } from "../fixtures/images.ts";
+import { onDebianAsRoot, withPackages } from "../../tools/debian.ts";
 import { Fleet, freePorts } from "./support.ts";
 
 /** The password `ahoy` for the user `ormen`, as htpasswd -B writes it. */
@@ -25,7 +26,7 @@ class Registry {
   ) {}
 
   static async start(auth = false): Promise<Registry> {
-    await install();
+    if (!await isInstalled()) await withPackages([REGISTRY]);
     const [port] = freePorts(1);
     const dir = await Deno.makeTempDir({ prefix: "ormen-registry-" });
     await Deno.writeTextFile(`${dir}/htpasswd`, HTPASSWD);
@@ -86,16 +87,19 @@ function spawn(dir: string): Deno.ChildProcess {
   }).spawn();
 }
 
-async function install(): Promise<void> {
-  const there = await new Deno.Command("sh", { args: ["-c", `command -v ${REGISTRY}`], stdout: "null" }).output();
-  if (there.code === 0) return;
-  const apt = "apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-registry";
-  const { code, stderr } = await new Deno.Command("sh", { args: ["-c", apt], stdout: "null", stderr: "piped" })
-    .output();
-  assert.equal(code, 0, `cannot install ${REGISTRY} from Debian's packages: ${new TextDecoder().decode(stderr)}`);
+async function isInstalled(): Promise<boolean> {
+  return (await new Deno.Command("sh", { args: ["-c", `command -v ${REGISTRY}`], stdout: "null" }).output()).success;
 }
 
-testWithEngine("pull: by tag, by digest, a missing tag, a registry that is away", async (engine) => {
+const mayRun = await isInstalled() || onDebianAsRoot() || Deno.env.get("ORMEN_REQUIRE_DOCKER") === "1";
+if (!mayRun) {
+  console.log(`skipped tests that need ${REGISTRY}: it is not installed, and only root on Debian installs it`);
+}
+const testWithRegistry: typeof testWithEngine = mayRun
+  ? testWithEngine
+  : (name) => Deno.test({ name, ignore: true, fn: () => {} });
+
+testWithRegistry("pull: by tag, by digest, a missing tag, a registry that is away", async (engine) => {
   const registry = await Registry.start();
   try {
     await Fleet.use(engine, {}, async (fleet) => {
@@ -122,7 +126,7 @@ testWithEngine("pull: by tag, by digest, a missing tag, a registry that is away"
   }
 });
 
-testWithEngine("credentials: wrong and right ones, which stay with the sailor", async (engine) => {
+testWithRegistry("credentials: wrong and right ones, which stay with the sailor", async (engine) => {
   const registry = await Registry.start(true);
   const auths = `${registry.dir}/auth.json`;
   const write = (password: string) =>

@@ -1,6 +1,8 @@
 /**
  * Decks and sailors as processes of dist/ormen on free ports, with data of their own; commands run as users run them.
  * Whatever was started is ended by pid, and the containers of the test's own nodes are removed.
+ *
+ * ORMEN_BIN names another file to test. With ORMEN_FROM_SOURCE=1, for work on the program, it runs as it stands.
  */
 import assert from "node:assert/strict";
 import type { TaskDetailView, TaskView } from "../../lib/messages/api.ts";
@@ -9,8 +11,11 @@ import { eventually } from "../fixtures/eventually.ts";
 import { ensureImages } from "../fixtures/images.ts";
 
 export const ORMEN = Deno.env.get("ORMEN_BIN") ?? new URL("../../dist/ormen", import.meta.url).pathname;
+export const FROM_SOURCE = Deno.env.get("ORMEN_FROM_SOURCE") === "1";
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+/** More than an orderly end takes on a busy machine. */
+const END_MS = 20_000;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export interface Output {
   readonly code: number;
@@ -18,48 +23,85 @@ export interface Output {
   readonly stderr: string;
 }
 
+export interface ProcessOptions {
+  readonly env?: Record<string, string>;
+  /** Given on standard input; none by default. */
+  readonly input?: string;
+  /** A command that becomes the program, such as `nsenter ...`. */
+  readonly through?: readonly string[];
+}
+
+/** A command that goes on: its output so far, and its end by its own pid. */
 export class Process {
   readonly #child: Deno.ChildProcess;
-  readonly #lines: string[] = [];
-  readonly #reading: Promise<void>;
+  readonly #reading: Promise<unknown>;
+  #log = "";
+  #out = "";
 
-  constructor(readonly args: readonly string[], env: Record<string, string> = {}) {
-    this.#child = new Deno.Command(ORMEN, { args: [...args], stdin: "null", stdout: "null", stderr: "piped", env })
-      .spawn();
-    this.#reading = this.#read();
+  constructor(readonly args: readonly string[], { env = {}, input, through = [] }: ProcessOptions = {}) {
+    const [program, ...rest] = [...through, ...invocation(args)];
+    const stdin = input === undefined ? "null" : "piped";
+    this.#child = new Deno.Command(program, { args: rest, stdin, stdout: "piped", stderr: "piped", env }).spawn();
+    this.#reading = Promise.all([
+      read(this.#child.stderr, (text) => this.#log += text),
+      read(this.#child.stdout, (text) => this.#out += text),
+      input === undefined ? undefined : write(this.#child.stdin, input),
+    ]);
   }
 
   get pid(): number {
     return this.#child.pid;
   }
 
+  /** What it wrote to standard error. */
   get log(): string {
-    return this.#lines.join("");
+    return this.#log;
   }
 
-  async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended already.
-    }
+  /** What it wrote to standard output. */
+  get out(): string {
+    return this.#out;
+  }
+
+  /** Its exit code once it has ended by itself. */
+  async ended(): Promise<number> {
     const { code } = await this.#child.status;
     await this.#reading;
     return code;
   }
 
-  async #read(): Promise<void> {
-    for await (const chunk of this.#child.stderr) this.#lines.push(decoder.decode(chunk));
+  /** Its exit code. One that does not obey is killed, and fails the test. */
+  async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    this.#kill(signal);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#kill("SIGKILL");
+    }, END_MS);
+    const code = await this.ended();
+    clearTimeout(timer);
+    if (late) throw new Error(`ormen ${this.args[0]} had not ended ${END_MS / 1000} s after ${signal}:\n${this.log}`);
+    return code;
+  }
+
+  #kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended already.
+    }
   }
 }
 
 export interface FleetOptions {
   readonly sailors?: number;
+  /** They dial the deck, instead of being dialled. */
+  readonly join?: boolean;
   readonly deckFlags?: readonly string[];
   readonly sailorFlags?: (index: number) => readonly string[];
 }
 
-/** A deck and its static sailors. `use` runs with them; everything is gone afterwards. */
+/** A deck and its sailors. `use` runs with them; everything is gone afterwards. */
 export class Fleet {
   readonly dir = Deno.makeTempDirSync({ prefix: "ormen-e2e-" });
   readonly deckPort: number;
@@ -94,7 +136,7 @@ export class Fleet {
   }
 
   startDeck(): void {
-    const workers = this.sailorPorts.map((port) => `localhost:${port}`).join(",");
+    const workers = this.options.join ? "" : this.sailorPorts.map((port) => `localhost:${port}`).join(",");
     this.deck = new Process([
       "deck",
       "-p",
@@ -114,8 +156,9 @@ export class Fleet {
       `${this.sailorPorts[index]}`,
       "--data-dir",
       `${this.dir}/sailor-${index}`,
+      ...this.options.join ? ["--join", this.url] : [],
       ...this.options.sailorFlags?.(index) ?? [],
-    ], this.engine ? { DOCKER_HOST: this.engine.host } : {});
+    ], { env: { DOCKER_HOST: this.engine?.host ?? "unix:///nowhere/docker.sock" } });
   }
 
   async ready(): Promise<void> {
@@ -160,14 +203,19 @@ export class Fleet {
   }
 
   async submit(document: Record<string, unknown>): Promise<TaskView> {
-    const response = await fetch(`${this.url}/v1/tasks`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ grace: "0s", ...document }),
-    });
-    const body = await response.json();
-    assert.equal(response.status, 201, JSON.stringify(body));
-    return body;
+    const { status, body, text } = await this.http("POST", "/v1/tasks", { grace: "0s", ...document });
+    assert.equal(status, 201, text);
+    return body as TaskView;
+  }
+
+  /** One request to the deck; a body that is no string is sent as JSON. */
+  http(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return http(method, `${this.url}${path}`, body, headers);
+  }
+
+  /** A command that goes on, with this deck. */
+  start(...args: string[]): Process {
+    return new Process(args, { env: { NO_COLOR: "1", ORMEN_DECK: `localhost:${this.deckPort}` } });
   }
 
   until(reference: string, states: string | readonly string[], deadlineMs?: number): Promise<TaskDetailView> {
@@ -189,15 +237,6 @@ export class Fleet {
     }));
   }
 
-  async #remove(id: string): Promise<void> {
-    try {
-      await this.engine!.docker.getContainer(id).remove({ force: true, v: true });
-    } catch (error) {
-      // A sailor that was killed had it made, and the Engine has taken it back since it was listed.
-      if ((error as { statusCode?: number }).statusCode !== 404) throw error;
-    }
-  }
-
   async #nodeIds(): Promise<Set<string>> {
     const ids = new Set<string>();
     for (const index of this.sailorPorts.keys()) {
@@ -212,8 +251,42 @@ export class Fleet {
 
   async #end(): Promise<void> {
     await Promise.all([this.deck, ...this.sailors].map((process) => process?.end("SIGKILL")));
-    if (this.engine) await Promise.all((await this.containers()).map(({ id }) => this.#remove(id)));
+    for (const index of this.sailorPorts.keys()) endProcesses(`${this.dir}/sailor-${index}/processes`);
+    if (this.engine) {
+      const { docker } = this.engine;
+      await Promise.all((await this.containers()).map(({ id }) => remove(docker, id)));
+    }
     await Deno.remove(this.dir, { recursive: true });
+  }
+}
+
+/** Host processes outlive their sailor. Each leads a group of its own. */
+function endProcesses(dir: string): void {
+  for (const name of namesIn(dir)) {
+    if (namesIn(`${dir}/${name}`).includes("exit")) continue;
+    try {
+      Deno.kill(-Number(Deno.readTextFileSync(`${dir}/${name}/pid`)), "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return [...Deno.readDirSync(dir)].map((entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return [];
+    throw error;
+  }
+}
+
+/** A sailor that was killed may have told the Engine already: what is gone, or on its way, is as good as removed. */
+async function remove(docker: Engine["docker"], id: string): Promise<void> {
+  try {
+    await docker.getContainer(id).remove({ force: true, v: true });
+  } catch (error) {
+    if (![404, 409].includes((error as { statusCode?: number }).statusCode ?? 0)) throw error;
   }
 }
 
@@ -222,20 +295,65 @@ export async function command(
   env: Record<string, string> = {},
   input?: string,
 ): Promise<Output> {
-  const child = new Deno.Command(ORMEN, {
-    args: [...args],
-    env: { NO_COLOR: "1", ...env },
-    stdin: input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  if (input !== undefined) {
-    const writer = child.stdin.getWriter();
-    await writer.write(encoder.encode(input));
-    await writer.close();
+  const process = new Process(args, { env: { NO_COLOR: "1", ...env }, ...(input === undefined ? {} : { input }) });
+  const code = await process.ended();
+  return { code, stdout: process.out, stderr: process.log };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** Undefined when the text is no JSON. */
+  // deno-lint-ignore no-explicit-any
+  readonly body: any;
+}
+
+export async function http(
+  method: string,
+  url: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const type: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
+  const response = await fetch(url, {
+    method,
+    headers: { ...type, ...headers },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  const { code, stdout, stderr } = await child.output();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** The program and its arguments. A deck from source gives up the rights that the launcher keeps from it. */
+export function invocation(args: readonly string[]): string[] {
+  if (!FROM_SOURCE) return [ORMEN, ...args];
+  const limits = args[0] === "deck" ? ["--deny-run", "--deny-ffi"] : [];
+  // Several starts at once would each lay out node_modules anew, under the others' feet.
+  return [Deno.execPath(), "run", "--quiet", "--node-modules-dir=manual", "-A", ...limits, MAIN, ...args];
+}
+
+async function read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
+  const texts = new TextDecoder();
+  for await (const chunk of stream) take(texts.decode(chunk, { stream: true }));
+}
+
+async function write(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
+  const writer = stream.getWriter();
+  try {
+    await writer.write(encoder.encode(text));
+    await writer.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // It ended without reading all of it.
+  }
 }
 
 /** Free a moment ago. Listeners that are open at the same time never get the same one. */
