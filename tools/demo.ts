@@ -84,6 +84,8 @@ async function demo(): Promise<void> {
 }
 
 interface Attempt {
+  /** The sailor's address, as given to the deck. */
+  readonly node: string;
   readonly containerName: string;
   readonly restarts: number;
 }
@@ -92,14 +94,16 @@ async function attempt(name: string): Promise<Attempt> {
   return (await json("status", name))!.attempt as Attempt;
 }
 
-async function killBehind({ containerName }: Attempt): Promise<void> {
+/** By the Engine, or by the process group that the sailor itself names; never by what a command line looks like. */
+async function killBehind({ containerName, node }: Attempt): Promise<void> {
   if (found) {
     console.log(`$ docker kill ${containerName}`);
     return await found.docker.getContainer(containerName).kill();
   }
-  const command = ["pkill", "-KILL", "-f", "^sleep 600$"];
-  console.log(`$ ${command.join(" ")}`);
-  await new Deno.Command(command[0], { args: command.slice(1) }).output();
+  const { id } = (await json("status", "crew"))!;
+  const { pid } = await (await fetch(`http://${node}/tasks/${id}`)).json();
+  console.log(`$ kill -KILL -- -${pid}`);
+  Deno.kill(-pid, "SIGKILL");
 }
 
 async function writeTask(
