@@ -1,8 +1,8 @@
 /** The original manager's routes, for clients written for it. */
 import type { CommandReply, DeckApi, SubmitReply } from "../../deck/api.ts";
 import type { EdgeContext, Route } from "../edge.ts";
-import { emptyAnswer, goJsonAnswer, plainError } from "./answers.ts";
-import { takeEvent, taskIdOf, unavailableAnswer } from "./event_body.ts";
+import { goJsonAnswer } from "./answers.ts";
+import { stopAnswer, takeEvent, taskIdOf } from "./event_body.ts";
 import type { EventOutcome } from "./event_body.ts";
 import { renderDeckTask, renderNode } from "./render.ts";
 
@@ -36,16 +36,5 @@ async function remove(deck: DeckApi, text: string): Promise<Response> {
   const parsed = taskIdOf(text);
   if ("answer" in parsed) return parsed.answer;
   const reply = await deck.stop(parsed.id, null);
-  switch (reply.kind) {
-    case "done":
-      return emptyAnswer(204);
-    case "notFound":
-      return emptyAnswer(404);
-    case "conflict":
-      return plainError(409, reply.message);
-    case "unavailable":
-      return unavailableAnswer(reply.message);
-    default:
-      return reply satisfies never;
-  }
+  return stopAnswer(reply);
 }

@@ -4,7 +4,7 @@
  */
 import { BODY_BYTES_MAX, readBytes } from "../body.ts";
 import { RETRY_AFTER_SECONDS } from "../problems.ts";
-import { createdAnswer, plainError } from "./answers.ts";
+import { createdAnswer, emptyAnswer, plainError } from "./answers.ts";
 import { decodeSailEvent } from "./go_decode.ts";
 import { GoDecodeError, parseUuid } from "./go_uuid.ts";
 import { renderTask } from "./render.ts";
@@ -93,4 +93,24 @@ function echo(id: string, event: SailEvent, task: TranslatedTask | null): Record
     finishedMs: null,
     restarts: 0,
   });
+}
+
+/** What a deck and a sailor say of a stop, as far as the original's answer depends on it. */
+export type StopReply =
+  | { readonly kind: "done" | "notFound" }
+  | { readonly kind: "conflict" | "unavailable"; readonly message: string };
+
+export function stopAnswer(reply: StopReply): Response {
+  switch (reply.kind) {
+    case "done":
+      return emptyAnswer(204);
+    case "notFound":
+      return emptyAnswer(404);
+    case "conflict":
+      return plainError(409, reply.message);
+    case "unavailable":
+      return unavailableAnswer(reply.message);
+    default:
+      return reply satisfies never;
+  }
 }

@@ -1,8 +1,8 @@
 /** The original worker's routes: tasks given to this sailor directly, and what runs on it. */
 import type { EdgeContext, Route } from "../edge.ts";
 import type { LocalTask, SailorApi } from "../sailor_api.ts";
-import { emptyAnswer, goJsonAnswer, plainError } from "./answers.ts";
-import { takeEvent, taskIdOf, unavailableAnswer } from "./event_body.ts";
+import { emptyAnswer, goJsonAnswer } from "./answers.ts";
+import { stopAnswer, takeEvent, taskIdOf } from "./event_body.ts";
 import type { EventOutcome } from "./event_body.ts";
 import { renderSailorTask, renderStats } from "./render.ts";
 
@@ -39,16 +39,5 @@ async function remove(sailor: SailorApi, text: string): Promise<Response> {
   const parsed = taskIdOf(text);
   if ("answer" in parsed) return parsed.answer;
   const reply = await sailor.localStop(parsed.id);
-  switch (reply.kind) {
-    case "done":
-      return emptyAnswer(204);
-    case "notFound":
-      return emptyAnswer(404);
-    case "conflict":
-      return plainError(409, reply.message);
-    case "unavailable":
-      return unavailableAnswer(reply.message);
-    default:
-      return reply satisfies never;
-  }
+  return stopAnswer(reply);
 }
