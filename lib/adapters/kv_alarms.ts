@@ -132,7 +132,11 @@ export function createKvAlarms({ path, clock, logger, current, reopen }: KvAlarm
       if (draining) return await putBack(message.topic, clock.wallMs() + AGAIN_MS);
       try {
         await handler(message.topic);
-      } catch {
+      } catch (error) {
+        logger?.warn("an alarm could not be taken and rings again", {
+          topic: message.topic,
+          error: (error as Error).message,
+        });
         await putBack(message.topic, clock.wallMs() + AGAIN_MS);
       }
     } finally {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { skipUnless } from "../fixtures/skip.ts";
 import { join } from "node:path";
 import { defaultDataDir, openDataDir, writeFileAtomically } from "../../lib/adapters/data_dir.ts";
 
@@ -51,7 +52,10 @@ test("openDataDir() refuses a newer format, whatever else has changed in it", as
 
 Deno.test({
   name: "openDataDir() refuses a read-only disk (made by mounting, which takes root)",
-  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  ...skipUnless(
+    Deno.build.os === "linux" && Deno.uid() === 0,
+    "a read-only disk is made by mounting, which takes root",
+  ),
   async fn() {
     const dir = await Deno.makeTempDir({ prefix: "ormen-data-" });
     const args = ["-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", dir];
@@ -128,7 +132,7 @@ test("openDataDir() refuses a file, and a place below a file", async (dir) => {
 
 Deno.test({
   name: "openDataDir() refuses one it may not write to (root may write anywhere)",
-  ignore: Deno.uid() === 0,
+  ...skipUnless(Deno.uid() !== 0, "root may write anywhere, so nothing can be closed to it"),
   async fn() {
     const dir = await Deno.makeTempDir({ prefix: "ormen-data-" });
     try {

@@ -1,5 +1,6 @@
 /** The program as its own process: exit codes, pipes, and completions in a real shell. */
 import assert from "node:assert/strict";
+import { skipUnless } from "../fixtures/skip.ts";
 import { scriptedDeck } from "../client/scripted_deck.ts";
 import { event, task } from "./support.ts";
 
@@ -79,7 +80,7 @@ COMP_WORDS=(${
 for (const shell of ["zsh", "fish"]) {
   Deno.test({
     name: `completions ${shell} are read by ${shell}`,
-    ignore: !(await has(shell)),
+    ...skipUnless(await has(shell), `${shell} is not installed, so it does not read its completions`),
     async fn() {
       const { out: script } = await ormen(["completions", shell]);
       const { code, err } = await spawn(shell, ["-n", "-c", script]);

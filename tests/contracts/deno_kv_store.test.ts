@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { skipUnless } from "../fixtures/skip.ts";
 import { join } from "node:path";
 import { openDenoKvStore } from "../../lib/adapters/deno_kv_store.ts";
 import { createSystemClock } from "../../lib/adapters/system_clock.ts";
@@ -96,11 +97,14 @@ Deno.test("Deno KV in a file: kill -9 loses nothing that was acknowledged and le
 });
 
 const mountable = Deno.build.os === "linux" && Deno.uid() === 0 && await tryMount();
-if (!mountable) console.log("ignored: a full disk is made of a small tmpfs, which takes root and the right to mount");
+const ON_SMALL_DISK = skipUnless(
+  mountable,
+  "a full disk is made of a small tmpfs, which takes root and the right to mount",
+);
 
 Deno.test({
   name: "Deno KV in a file: a full disk refuses, and the same handle goes on when there is space again",
-  ignore: !mountable,
+  ...ON_SMALL_DISK,
   async fn() {
     const dir = await Deno.makeTempDir({ prefix: "ormen-full-" });
     await mount(dir);
@@ -135,7 +139,7 @@ Deno.test({
 
 Deno.test({
   name: "Deno KV in a file: alarms that fall due while the disk is full ring when there is space again",
-  ignore: !mountable,
+  ...ON_SMALL_DISK,
   async fn() {
     const dir = await Deno.makeTempDir({ prefix: "ormen-full-" });
     await mount(dir, "40m");
@@ -233,3 +237,18 @@ async function fill(path: string): Promise<void> {
     file.close();
   }
 }
+
+Deno.test("Deno KV: an alarm that its handler could not take is told to the log, and rings again", async () => {
+  const logger = collectingLogger();
+  const store = await openDenoKvStore({ path: ":memory:", clock, logger });
+  let rung = 0;
+  store.onAlarm(() => {
+    if (++rung === 1) throw new Error("not now");
+  });
+  const term = await store.takeTerm();
+  await store.commit([{ sequence: 1, changes: [], alarms: [{ topic: "sail/a", delayMs: 0 }] }], term);
+  await eventually("it rings again", () => rung === 2);
+  await store.close();
+  const told = logger.lines.filter(({ level }) => level === "warn").map(({ fields }) => fields);
+  assert.deepEqual(told, [{ topic: "sail/a", error: "not now" }]);
+});

@@ -3,6 +3,7 @@
  * A script of a few lines stands in for deno, so that a first start takes milliseconds.
  */
 import assert from "node:assert/strict";
+import { skipUnless } from "../fixtures/skip.ts";
 import { packRuntime, selfExtractingFile } from "../../tools/self_extracting.ts";
 
 const RUNTIME = `#!/bin/sh
@@ -24,7 +25,10 @@ const FILE = selfExtractingFile({
   packedRuntime: packRuntime(new TextEncoder().encode(RUNTIME)),
   program: new Map([["main.js", "main"], ["chunk-a.js", "a"]]),
 });
-const ROOT_ONLY = { ignore: Deno.build.os !== "linux" || Deno.uid() !== 0 };
+const ROOT_ONLY = skipUnless(
+  Deno.build.os === "linux" && Deno.uid() === 0,
+  "disks and users of the launcher's tests are made by root on Linux",
+);
 
 type Place = { readonly dir: string; readonly home: string; readonly ormen: string };
 type Answer = { readonly code: number; readonly out: string; readonly err: string };
