@@ -9,6 +9,9 @@ import { placeSail, putAttempt, stopAttempt } from "./changes.ts";
 import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { TaskSpec } from "./documents/task.ts";
+import type { MastRecord } from "./mast.ts";
+import { demandOf } from "./rudder/filters.ts";
+import type { PromisedPlace } from "./rudder/filters.ts";
 import { choose } from "./rudder/rudder.ts";
 import { SCHEDULERS } from "./rudder/schedulers.ts";
 
@@ -31,10 +34,14 @@ export function decidePlace(world: World, draft: Draft): void {
     if (placeSail(world, draft, sail, { avoid }) !== null) refused.add(signature);
     else if (++placed >= PLACEMENTS_PER_PASS) break;
   }
+  const promised: PromisedPlace[] = [];
+  for (const mast of state.masts.values()) {
+    if (isBeingDrained(mast)) promiseThoseOnTheMove(world, mast.id, promised);
+  }
   for (const mast of state.masts.values()) {
     if (placed >= PLACEMENTS_PER_PASS) break;
     if (mast.status === "down") placed += replaceLost(world, draft, mast.id, refused, PLACEMENTS_PER_PASS - placed);
-    else if (mast.eligibility === "draining") placed += moveAway(world, draft, mast.id);
+    else if (isBeingDrained(mast)) placed += moveAway(world, draft, mast.id, promised);
   }
   if (placed >= PLACEMENTS_PER_PASS) draft.follow.push({ kind: "place" });
 }
@@ -92,22 +99,50 @@ function replaceLost(world: World, draft: Draft, nodeId: string, refused: Set<st
   return placed;
 }
 
-/** Asks tasks of a draining node to leave, where another node has room for them. Answers how many it has asked. */
-function moveAway(world: World, draft: Draft, nodeId: string): number {
+function isBeingDrained(mast: MastRecord): boolean {
+  return mast.status !== "down" && mast.eligibility === "draining";
+}
+
+/** A task on the move reserves its new place only once it has stopped: until then the room it will need is set aside. */
+function promiseThoseOnTheMove(world: World, nodeId: string, promised: PromisedPlace[]): void {
+  const { state } = world;
+  for (const id of state.attemptsByNode.get(nodeId) ?? []) {
+    const attempt = state.attempts.get(id)!;
+    const sail = state.sails.get(attempt.sailId);
+    const moves = attempt.desired === "stop" && !isFinal(attempt.state) && sail?.currentAttemptId === id &&
+      sail.desired === "run";
+    if (moves) promisePlace(world, state.specs.get(sail.specId)!.spec, nodeId, promised);
+  }
+}
+
+/** Whether there is room for `spec` on another node than `nodeId`, which is then set aside for it. */
+function promisePlace(world: World, spec: TaskSpec, nodeId: string, promised: PromisedPlace[]): boolean {
   const { state, settings, memory } = world;
+  const choice = choose(state, SCHEDULERS[settings.scheduler], spec, { turn: memory.turn, exclude: nodeId, promised });
+  if (choice.kind === "refused") return false;
+  promised.push({ engineId: choice.candidate.mast.engineId, demand: demandOf(spec) });
+  return true;
+}
+
+/** Asks tasks of a draining node to leave, where another node has room for them. Answers how many it has asked. */
+function moveAway(world: World, draft: Draft, nodeId: string, promised: PromisedPlace[]): number {
+  const { state } = world;
   const mast = state.masts.get(nodeId)!;
   const attempts = [...state.attemptsByNode.get(nodeId) ?? []].map((id) => state.attempts.get(id)!);
   let moving = attempts.filter((a) => a.desired === "stop" && !isFinal(a.state)).length;
   let staying = 0;
   let asked = 0;
+  const refused = new Set<string>();
   for (const attempt of attempts) {
     const sail = state.sails.get(attempt.sailId);
     if (isFinal(attempt.state) || !sail || sail.desired === "stop" || attempt.desired === "stop") continue;
     staying++;
     const spec = state.specs.get(sail.specId)!.spec;
-    if (spec.reschedule === false || moving >= MOVES_AT_ONCE) continue;
-    const choice = choose(state, SCHEDULERS[settings.scheduler], spec, { turn: memory.turn, exclude: nodeId });
-    if (choice.kind === "refused") continue;
+    if (spec.reschedule === false || moving >= MOVES_AT_ONCE || refused.has(signatureOf(spec))) continue;
+    if (!promisePlace(world, spec, nodeId, promised)) {
+      refused.add(signatureOf(spec));
+      continue;
+    }
     draft.event("taskStopping", `${sail.name} leaves ${mast.name}, which is draining`, {
       sailId: sail.id,
       attemptId: attempt.id,

@@ -202,6 +202,27 @@ Deno.test("drain moves tasks to where there is room, and ends drained", () => {
   assert.equal(w.state.masts.get("n1")!.eligibility, "eligible");
 });
 
+Deno.test("drain asks no more tasks to leave than there is room for, also while earlier ones are still on their way", () => {
+  const w = new TestWorld();
+  const half = { memory: "512MiB" };
+  w.hello("n1", { capacity: { cpuCores: 4, memoryBytes: 2048 * MIB, diskBytes: 0 } });
+  for (const id of ["a", "b", "c"]) {
+    w.submit(id, half);
+    w.report("n1", `${id}-1`, "running");
+  }
+  w.hello("n2", { capacity: { cpuCores: 4, memoryBytes: 1100 * MIB, diskBytes: 0 } });
+  const leaving = () => ["a-1", "b-1", "c-1"].filter((id) => w.attempt(id).desired === "stop");
+  w.input({ kind: "setEligibility", nodeId: "n1", to: "draining" });
+  assert.deepEqual(leaving(), ["a-1", "b-1"], "n2 has room for two");
+  w.input({ kind: "place" });
+  assert.deepEqual(leaving(), ["a-1", "b-1"]);
+  w.report("n1", "a-1", "stopped", { cause: "stopped" });
+  assert.equal(w.attempt("a-2").nodeId, "n2");
+  assert.deepEqual(leaving(), ["a-1", "b-1"]);
+  w.hello("n3");
+  assert.deepEqual(leaving(), ["a-1", "b-1", "c-1"]);
+});
+
 Deno.test("removeNode refuses a node that runs tasks, and replaces those of one that is down", () => {
   const w = new TestWorld();
   w.hello("n1");

@@ -22,6 +22,12 @@ export interface Candidate {
   readonly tasks: number;
 }
 
+/** Room that a task which is on its way will take. */
+export interface PromisedPlace {
+  readonly engineId: string;
+  readonly demand: Demand;
+}
+
 export type RefusalReason =
   | "down"
   | "disconnected"
@@ -71,7 +77,7 @@ export function examine(
   mast: MastRecord,
   spec: TaskSpec,
   demand: Demand,
-  localUseOf: (engineId: string) => EngineBook,
+  unbookedUseOf: (engineId: string) => EngineBook,
 ): Candidate | Refusal {
   const live = state.live.get(mast.id);
   if (mast.status === "down") return refusal("down");
@@ -82,14 +88,14 @@ export function examine(
   if (unmet) return refusal("constraint", 0, `${unmet.attribute} ${unmet.operator} ${unmet.value}`);
 
   const book = state.books.get(mast.engineId);
-  const local = localUseOf(mast.engineId);
-  const taken = demand.hostPorts.find((port) => book?.hostPorts.has(port) || local.hostPorts.has(port));
+  const unbooked = unbookedUseOf(mast.engineId);
+  const taken = demand.hostPorts.find((port) => book?.hostPorts.has(port) || unbooked.hostPorts.has(port));
   if (taken) return refusal("hostPort", 0, taken);
-  const freeMemoryBytes = mast.capacity.memoryBytes - (book?.memoryBytes ?? 0) - local.memoryBytes;
+  const freeMemoryBytes = mast.capacity.memoryBytes - (book?.memoryBytes ?? 0) - unbooked.memoryBytes;
   if (freeMemoryBytes < demand.memoryBytes) return refusal("memory", Math.max(0, freeMemoryBytes));
-  const freeCpuMillis = cpuMillisOf(mast.capacity.cpuCores) - (book?.cpuMillis ?? 0) - local.cpuMillis;
+  const freeCpuMillis = cpuMillisOf(mast.capacity.cpuCores) - (book?.cpuMillis ?? 0) - unbooked.cpuMillis;
   if (freeCpuMillis < demand.cpuMillis) return refusal("cpu", Math.max(0, freeCpuMillis));
-  const freeDiskBytes = mast.capacity.diskBytes - (book?.diskBytes ?? 0) - local.diskBytes;
+  const freeDiskBytes = mast.capacity.diskBytes - (book?.diskBytes ?? 0) - unbooked.diskBytes;
   if (demand.diskBytes > 0 && freeDiskBytes < demand.diskBytes) return refusal("disk", Math.max(0, freeDiskBytes));
   return {
     kind: "candidate",
@@ -121,18 +127,29 @@ function attributeOf(mast: MastRecord, attribute: string): string | undefined {
 
 const NO_USE: EngineBook = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, hostPorts: new Map() };
 
-/** What tasks that were given to sailors directly take from each Engine, over all sailors that share it; summed up once. */
-export function createLocalUses(state: State): (engineId: string) => EngineBook {
+/**
+ * What stands in no book and yet takes room on each Engine, over all sailors that share it, summed up once: tasks that
+ * were given to sailors directly, and `promised`.
+ */
+export function createUnbookedUses(
+  state: State,
+  promised: readonly PromisedPlace[] = [],
+): (engineId: string) => EngineBook {
   const uses = new Map<string, EngineBook>();
   for (const [nodeId, { local }] of state.live) {
     const engineId = state.masts.get(nodeId)?.engineId;
     if (local.taskCount === 0 || engineId === undefined) continue;
-    const sum = uses.get(engineId) ?? { ...NO_USE, hostPorts: new Map() };
-    uses.set(engineId, sum);
-    sum.cpuMillis += cpuMillisOf(local.cpuCores);
-    sum.memoryBytes += local.memoryBytes;
-    sum.diskBytes += local.diskBytes;
-    for (const port of local.hostPorts) sum.hostPorts.set(port, new Set([nodeId]));
+    addUse(uses, engineId, { ...local, cpuMillis: cpuMillisOf(local.cpuCores) }, nodeId);
   }
+  for (const { engineId, demand } of promised) addUse(uses, engineId, demand, "promised");
   return (engineId) => uses.get(engineId) ?? NO_USE;
+}
+
+function addUse(uses: Map<string, EngineBook>, engineId: string, use: Demand, holder: string): void {
+  const sum = uses.get(engineId) ?? { ...NO_USE, hostPorts: new Map() };
+  uses.set(engineId, sum);
+  sum.cpuMillis += use.cpuMillis;
+  sum.memoryBytes += use.memoryBytes;
+  sum.diskBytes += use.diskBytes;
+  for (const port of use.hostPorts) sum.hostPorts.set(port, new Set([holder]));
 }

@@ -4,8 +4,8 @@
  */
 import type { TaskSpec } from "../documents/task.ts";
 import type { State } from "../state.ts";
-import type { Candidate, Refusal } from "./filters.ts";
-import { createLocalUses, demandOf, examine } from "./filters.ts";
+import type { Candidate, PromisedPlace, Refusal } from "./filters.ts";
+import { createUnbookedUses, demandOf, examine } from "./filters.ts";
 import { describeRefusals } from "./explain.ts";
 
 /** Chooses among nodes that fit; at least one is given. Pure: what it remembers comes in and goes out as `turn`. */
@@ -40,13 +40,18 @@ export type Choice =
 
 /**
  * The node for `spec`, or why there is none. `avoid` is left out when another fits (a node that has just failed it);
- * `exclude` is always left out (a node that it must leave).
+ * `exclude` is always left out (a node that it must leave); room that is `promised` to others is taken.
  */
 export function choose(
   state: State,
   scheduler: Scheduler,
   spec: TaskSpec,
-  options: { readonly turn: number; readonly avoid?: string; readonly exclude?: string },
+  options: {
+    readonly turn: number;
+    readonly avoid?: string;
+    readonly exclude?: string;
+    readonly promised?: readonly PromisedPlace[];
+  },
 ): Choice {
   const demand = demandOf(spec);
   const refusals: Refusal[] = [];
@@ -55,12 +60,12 @@ export function choose(
   let bestScore = Infinity;
   let avoided: Candidate | undefined;
   let position = 0;
-  const localUse = createLocalUses(state);
+  const unbookedUseOf = createUnbookedUses(state, options.promised);
   for (const name of [...state.mastsByName.keys()].sort()) {
     const mast = state.masts.get(state.mastsByName.get(name)!)!;
     const at = position++;
     if (mast.id === options.exclude) continue;
-    const result = examine(state, mast, spec, demand, localUse);
+    const result = examine(state, mast, spec, demand, unbookedUseOf);
     if (result.kind === "refusal") {
       refusals.push(result);
       continue;
