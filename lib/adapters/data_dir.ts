@@ -116,18 +116,6 @@ async function sign(path: string, lock: Deno.FsFile, format: Format | undefined)
   }
 }
 
-/** Where data lies when nobody says: /var/lib for root, the user's own place otherwise. Throws without any. */
-export function defaultDataDir(
-  kind: DataDirKind,
-  env: { get(name: string): string | undefined } = Deno.env,
-  uid = Deno.uid(),
-): string {
-  if (uid === 0) return `/var/lib/ormen/${kind}`;
-  const home = env.get("XDG_DATA_HOME") || (env.get("HOME") && join(env.get("HOME")!, ".local/share"));
-  if (!home) throw new Error(`there is no HOME to keep data in; give the ${kind} a --data-dir`);
-  return join(home, "ormen", kind);
-}
-
 /** All of it or nothing, also across a crash; the file is closed to others. */
 export async function writeFileAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;

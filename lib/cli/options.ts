@@ -171,14 +171,22 @@ export function isLoopback(host: string): boolean {
   return bare === "localhost" || bare === "::1" || /^127(\.\d{1,3}){3}$/.test(bare);
 }
 
-/** Where `who` keeps its data unless told: one directory for each port, so that several may live on one machine. */
+/**
+ * Where `who` keeps its data unless told: what systemd gives, /var/lib for root, the user's own place otherwise; one
+ * directory for each port, so that several may live on one machine. Throws where there is no such place.
+ */
 export function defaultDataDir(
   who: string,
   isDefaultPort: boolean,
   port: number,
   env: (name: string) => string | undefined,
+  uid = Deno.uid(),
 ): string {
-  const root = env("STATE_DIRECTORY")?.split(":")[0] ||
-    (Deno.uid() === 0 ? "/var/lib/ormen" : `${env("XDG_DATA_HOME") || `${env("HOME") || "/tmp"}/.local/share`}/ormen`);
-  return `${root}/${isDefaultPort ? who : `${who}-${port}`}`;
+  const name = isDefaultPort ? who : `${who}-${port}`;
+  const given = env("STATE_DIRECTORY")?.split(":")[0];
+  if (given) return `${given}/${name}`;
+  if (uid === 0) return `/var/lib/ormen/${name}`;
+  const shared = env("XDG_DATA_HOME") || (env("HOME") && `${env("HOME")}/.local/share`);
+  if (!shared) throw wrongUsage("there is no HOME to keep data in", `give the ${who} a --data-dir`);
+  return `${shared}/ormen/${name}`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { skipUnless } from "../fixtures/skip.ts";
 import { join } from "node:path";
-import { defaultDataDir, openDataDir, writeFileAtomically } from "../../lib/adapters/data_dir.ts";
+import { openDataDir, writeFileAtomically } from "../../lib/adapters/data_dir.ts";
 
 function test(name: string, fn: (dir: string) => Promise<void>): void {
   Deno.test(name, async () => {
@@ -144,14 +144,6 @@ Deno.test({
       await Deno.remove(dir, { recursive: true });
     }
   },
-});
-
-Deno.test("defaultDataDir() is the user's own place, and needs a HOME", () => {
-  const at = (uid: number, env: Record<string, string>) => defaultDataDir("deck", { get: (name) => env[name] }, uid);
-  assert.equal(at(0, {}), "/var/lib/ormen/deck");
-  assert.equal(at(1000, { HOME: "/home/a" }), "/home/a/.local/share/ormen/deck");
-  assert.equal(at(1000, { HOME: "/home/a", XDG_DATA_HOME: "/data" }), "/data/ormen/deck");
-  assert.throws(() => at(1000, {}), { message: "there is no HOME to keep data in; give the deck a --data-dir" });
 });
 
 test("writeFileAtomically() replaces a file and leaves none beside it", async (dir) => {
