@@ -10,8 +10,9 @@ import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { CommitOutcome, Store, StoredRecord } from "../contracts/store.ts";
 import { createKvAlarms } from "./kv_alarms.ts";
+import type { StoredAlarm } from "./kv_alarms.ts";
 import type { Packed, PackedWrite } from "./kv_packing.ts";
-import { decodeRecord, packGroups, RECORDS } from "./kv_packing.ts";
+import { alarmKey, ALARMS, decodeAlarm, decodeRecord, packGroups, RECORDS } from "./kv_packing.ts";
 
 const TERM: Deno.KvKey = ["store", "term"];
 const SEQUENCE: Deno.KvKey = ["store", "sequence"];
@@ -21,14 +22,14 @@ export interface DenoKvStoreOptions {
   /** A file, or `:memory:`. */
   readonly path: string;
   readonly clock: Clock;
-  /** Told when alarms must wait. */
+  /** Told of alarms that could not be taken, read or removed. */
   readonly logger?: Logger;
 }
 
 /** Throws when it cannot be opened. The caller holds the directory's lock. */
 export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOptions): Promise<Store> {
-  let opened: Promise<Deno.Kv> | undefined;
-  const alarms = createKvAlarms({ path, clock, logger, current, reopen });
+  const kv = await openKv(path);
+  const alarms = createKvAlarms({ clock, logger, read: readAlarms, remove: removeAlarms });
   let own: { readonly term: number; readonly stamp: string } | undefined;
   let queue: Promise<unknown> = Promise.resolve();
   let durable = await lastSequence();
@@ -36,23 +37,6 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
   let failures = 0;
   let failed: CommitOutcome | undefined;
   let closed: Promise<void> | undefined;
-
-  /** A handle that could not be opened is tried again by whoever needs it next. */
-  function current(): Promise<Deno.Kv> {
-    return opened ??= openKv(path).catch((error) => {
-      opened = undefined;
-      throw error;
-    });
-  }
-
-  /** In line with the writes; closed first, since two handles contend for the file. */
-  function reopen(): Promise<void> {
-    return inLine(async () => {
-      (await current()).close();
-      opened = undefined;
-      await current();
-    });
-  }
 
   function inLine<T>(task: () => Promise<T>): Promise<T> {
     const done = queue.then(task);
@@ -65,9 +49,12 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
     const { stamp } = own;
     for (const write of writes) {
       const failure = await writeOne(write, stamp);
-      alarms.wrote(!failure, write.bytes);
-      if (failure) return failure;
+      if (failure) {
+        if (failure.kind === "unknown") alarms.doubtful();
+        return failure;
+      }
       durable = write.sequence;
+      alarms.added(write.alarms);
     }
     return refusal ? { kind: "refused", lastSequence: durable, error: refusal } : { kind: "done" };
   }
@@ -75,7 +62,7 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
   /** Undefined: it is durable. */
   async function writeOne(write: PackedWrite, stamp: string): Promise<CommitOutcome | undefined> {
     try {
-      const { ok } = await atomicOf(await current(), write, stamp).commit();
+      const { ok } = await atomicOf(write, stamp).commit();
       // Only a newer term changes the record that is checked.
       return ok ? undefined : { kind: "fenced", lastSequence: durable };
     } catch (error) {
@@ -83,20 +70,19 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
     }
   }
 
-  function atomicOf(kv: Deno.Kv, write: PackedWrite, stamp: string): Deno.AtomicOperation {
+  function atomicOf(write: PackedWrite, stamp: string): Deno.AtomicOperation {
     const atomic = kv.atomic().check({ key: TERM, versionstamp: stamp });
     for (const { key, bytes } of write.changes) {
       if (bytes) atomic.set(key, bytes);
       else atomic.delete(key);
     }
-    for (const alarm of write.alarms) alarms.enqueue(atomic, alarm);
     return atomic.set(SEQUENCE, write.sequence);
   }
 
   /** A write that threw may have been made: the sequence record tells, as long as it is this term's. */
   async function afterError(error: Error, write: PackedWrite, stamp: string): Promise<CommitOutcome | undefined> {
     try {
-      const [term, sequence] = await (await current()).getMany<[number, number]>([TERM, SEQUENCE]);
+      const [term, sequence] = await kv.getMany<[number, number]>([TERM, SEQUENCE]);
       if (term.versionstamp !== stamp) return { kind: "fenced", lastSequence: durable };
       if ((sequence.value ?? 0) >= write.sequence) return undefined;
       return { kind: "refused", lastSequence: durable, error };
@@ -106,19 +92,32 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
   }
 
   async function lastSequence(): Promise<number> {
-    return (await (await current()).get<number>(SEQUENCE)).value ?? 0;
+    return (await kv.get<number>(SEQUENCE)).value ?? 0;
+  }
+
+  async function readAlarms(): Promise<StoredAlarm[]> {
+    const entries = kv.list<Uint8Array>({ prefix: [ALARMS] }, { batchSize: LOAD_BATCH });
+    return await Array.fromAsync(entries, ({ key, value }) => decodeAlarm(key, value));
+  }
+
+  /** In line with the writes. A term that is not the newest removes nothing: the alarms are its successor's. */
+  function removeAlarms(ids: readonly string[]): Promise<void> {
+    return inLine(async () => {
+      const atomic = kv.atomic();
+      if (own) atomic.check({ key: TERM, versionstamp: own.stamp });
+      for (const id of ids) atomic.delete(alarmKey(id));
+      await atomic.commit();
+    });
   }
 
   async function closeAll(): Promise<void> {
     await queue;
     await alarms.stop();
-    (await opened)?.close();
-    await alarms.stopped();
+    kv.close();
   }
 
   return {
     async takeTerm() {
-      const kv = await current();
       while (true) {
         const entry = await kv.get<number>(TERM);
         const term = (entry.value ?? 0) + 1;
@@ -127,17 +126,17 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
         // Older terms write no more: this is the last of them.
         durable = await lastSequence();
         own = { term, stamp: result.versionstamp };
+        alarms.doubtful();
         return term;
       }
     },
     async *load(): AsyncIterable<StoredRecord> {
-      const kv = await current();
       for await (const { key, value } of kv.list<Uint8Array>({ prefix: [RECORDS] }, { batchSize: LOAD_BATCH })) {
         yield decodeRecord(key, value);
       }
     },
     commit(groups, term) {
-      const packed = packGroups(groups);
+      const packed = packGroups(groups, clock.wallMs());
       const askedAt = failures;
       return inLine(async () => {
         if (askedAt !== failures) return failed!;

@@ -6,17 +6,16 @@
  * 2. Everything is encoded here, once: a caller may change its records as soon as packing has returned.
  * 3. Values are UTF-8 JSON: their size is known exactly (V8's own format doubles a string with one wide character).
  */
-import type { Alarm, Change, CommitGroup, Key, StoredRecord } from "../contracts/store.ts";
+import type { Change, CommitGroup, Key, StoredRecord } from "../contracts/store.ts";
 import { VALUE_BYTES_MAX } from "../contracts/store.ts";
+import type { StoredAlarm } from "./kv_alarms.ts";
 
 export interface PackedWrite {
   /** Of its last group. */
   readonly sequence: number;
-  /** `bytes` null: the key is deleted. */
+  /** The alarms' records are among them. `bytes` null: the key is deleted. */
   readonly changes: readonly { readonly key: Deno.KvKey; readonly bytes: Uint8Array | null }[];
-  readonly alarms: readonly Alarm[];
-  /** About what it holds. */
-  readonly bytes: number;
+  readonly alarms: readonly StoredAlarm[];
 }
 
 /** `refusal`: why the groups after the last write cannot be written, whatever the store does. */
@@ -30,14 +29,14 @@ const MUTATIONS_MAX = 1_000;
 const BYTES_MAX = 800_000;
 const KEY_BYTES_MAX = 81_000;
 const ONE_KEY_BYTES_MAX = 2_048;
-/** KV's own bytes for each mutation and message are not documented; these are more. */
+/** KV's own bytes for each mutation are not documented; these are more. */
 const MUTATION_BYTES = 16;
-const MESSAGE_BYTES = 100;
 /** The store's own part of each write: the check of the term, the sequence. */
 const OWN: Size = { mutations: 1, bytes: 200, keyBytes: 100 };
 
-/** Apart from the store's own records. */
+/** Apart from the store's own records and from alarms. */
 export const RECORDS = "r";
+export const ALARMS = "alarm";
 
 interface Size {
   readonly mutations: number;
@@ -47,16 +46,18 @@ interface Size {
 
 interface PackedGroup {
   readonly changes: PackedWrite["changes"];
+  readonly alarms: readonly StoredAlarm[];
   readonly size: Size;
 }
 
-export function packGroups(groups: readonly CommitGroup[]): Packed {
-  const writes: { sequence: number; changes: PackedWrite["changes"][number][]; alarms: Alarm[]; bytes: number }[] = [];
+/** `nowMs` is the wall time from which alarms are delayed. */
+export function packGroups(groups: readonly CommitGroup[], nowMs: number): Packed {
+  const writes: { sequence: number; changes: PackedWrite["changes"][number][]; alarms: StoredAlarm[] }[] = [];
   let total = OWN;
   for (const group of groups) {
     let packed: PackedGroup;
     try {
-      packed = packGroup(group);
+      packed = packGroup(group, nowMs);
     } catch (error) {
       return { writes, refusal: error as Error };
     }
@@ -65,22 +66,21 @@ export function packGroups(groups: readonly CommitGroup[]): Packed {
     if (write && fits(sum)) {
       total = sum;
     } else {
-      writes.push(write = { sequence: 0, changes: [], alarms: [], bytes: 0 });
+      writes.push(write = { sequence: 0, changes: [], alarms: [] });
       total = add(OWN, packed.size);
     }
     write.sequence = group.sequence;
     write.changes.push(...packed.changes);
-    write.alarms.push(...group.alarms);
-    write.bytes = total.bytes;
+    write.alarms.push(...packed.alarms);
   }
   return { writes, refusal: undefined };
 }
 
 /** Throws a sentence when the group can never be written. */
-function packGroup(group: CommitGroup): PackedGroup {
+function packGroup(group: CommitGroup, nowMs: number): PackedGroup {
   let bytes = 0;
   let keyBytes = 0;
-  const changes = group.changes.map((change) => {
+  const changes: PackedWrite["changes"][number][] = group.changes.map((change) => {
     const key = [RECORDS, ...change.key];
     const ownKeyBytes = keyBytesOf(key);
     if (ownKeyBytes > ONE_KEY_BYTES_MAX) {
@@ -93,19 +93,34 @@ function packGroup(group: CommitGroup): PackedGroup {
     bytes += ownKeyBytes + MUTATION_BYTES + (value?.byteLength ?? 0);
     return { key, bytes: value };
   });
-  for (const { topic } of group.alarms) {
-    const messageBytes = MESSAGE_BYTES + 2 * topic.length;
-    if (messageBytes > VALUE_BYTES_MAX) throw new Error(`cannot set an alarm: its topic takes ${messageBytes} bytes`);
-    bytes += messageBytes;
-  }
-  const size = { mutations: group.changes.length + group.alarms.length, bytes, keyBytes };
+  const alarms = group.alarms.map(({ topic, delayMs }, index): StoredAlarm => {
+    const alarm = { id: `${group.sequence}.${index}`, topic, dueMs: nowMs + Math.max(0, delayMs) };
+    const value = encoder.encode(JSON.stringify({ topic, dueMs: alarm.dueMs }));
+    if (value.byteLength > VALUE_BYTES_MAX) {
+      throw new Error(`cannot set an alarm: its topic takes ${value.byteLength} bytes, ${VALUE_BYTES_MAX} fit`);
+    }
+    const key = alarmKey(alarm.id);
+    keyBytes += keyBytesOf(key);
+    bytes += keyBytesOf(key) + MUTATION_BYTES + value.byteLength;
+    changes.push({ key, bytes: value });
+    return alarm;
+  });
+  const size = { mutations: changes.length, bytes, keyBytes };
   if (!fits(add(OWN, size))) {
     throw new Error(
       `cannot write group ${group.sequence} at once: ${size.mutations} changes and alarms, ${bytes} bytes, ` +
         `${keyBytes} of them keys (${MUTATIONS_MAX - OWN.mutations}, ${BYTES_MAX} and ${KEY_BYTES_MAX} fit)`,
     );
   }
-  return { changes, size };
+  return { changes, alarms, size };
+}
+
+export function alarmKey(id: string): Deno.KvKey {
+  return [ALARMS, id];
+}
+
+export function decodeAlarm(key: Deno.KvKey, bytes: Uint8Array): StoredAlarm {
+  return { id: key[1] as string, ...JSON.parse(decoder.decode(bytes)) };
 }
 
 function add(a: Size, b: Size): Size {
