@@ -5,7 +5,7 @@
 import type { Command } from "commander";
 import { connect, type Deck } from "../client/client.ts";
 import type { Io } from "./io.ts";
-import { CommandFailure } from "./failure.ts";
+import { tokensIn } from "./token_file.ts";
 
 export interface Context {
   readonly io: Io;
@@ -56,26 +56,7 @@ export function deckOf(context: Context, options: DeckOption): Deck {
 /** From the file, else from ORMEN_TOKEN; null when there is none. */
 export function tokenOf(io: Io, file: string | undefined): string | null {
   if (file === undefined) return io.env("ORMEN_TOKEN")?.trim() || null;
-  const token = readTextFile(file, "the token file").trim();
-  if (token === "") {
-    throw new CommandFailure(`the token file ${file} is empty`, ["put one line with the token into it"]);
-  }
-  return token;
-}
-
-export function readTextFile(path: string, what: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new CommandFailure(`cannot read ${what} ${path}: no such file`);
-    if (error instanceof Deno.errors.PermissionDenied) {
-      throw new CommandFailure(`cannot read ${what} ${path}: permission denied`);
-    }
-    if (error instanceof Deno.errors.IsADirectory) {
-      throw new CommandFailure(`cannot read ${what} ${path}: it is a directory`);
-    }
-    throw new CommandFailure(`cannot read ${what} ${path}: ${(error as Error).message}`);
-  }
+  return tokensIn(file)[0];
 }
 
 /** A command to type next, with the same deck as now. */

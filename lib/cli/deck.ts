@@ -1,12 +1,14 @@
 /** `ormen deck`: runs the manager. Owns its flags; start_deck.ts, loaded when all of them are right, does the rest. */
 import type { Command } from "commander";
 import { Option } from "commander";
-import { action, collect, type Context, printJson, readTextFile, withExample, withJson } from "./context.ts";
+import { action, collect, type Context, printJson, withExample, withJson } from "./context.ts";
 import { wrongUsage } from "./failure.ts";
 import { runUntilSignal } from "./lifetime.ts";
 import { type ListenFlags, listenOptions, withListen, withoutSecrets } from "./listen.ts";
 import { addressesOf, countOf, type DeckOptions, durationOf, type SchedulerName, SCHEDULERS } from "./options.ts";
 import type { Worker } from "./options.ts";
+import type { TokenSource } from "./token_file.ts";
+import { workerTokensIn } from "./token_file.ts";
 import { systemdUnit } from "./unit.ts";
 
 export const DECK_PORT = 5555;
@@ -77,7 +79,7 @@ export function deckOptions(context: Context, flags: DeckFlags): DeckOptions {
   const addresses = addressesOf("--workers", flags.workers ?? DEFAULT_WORKERS, SAILOR_PORT);
   return {
     ...listen,
-    workers: workersOf(addresses, listen.token, flags.workerTokens),
+    workers: workersOf(addresses, listen.tokens, flags.workerTokens),
     scheduler: flags.scheduler,
     heartbeatMs,
     nodeTimeoutMs,
@@ -87,16 +89,12 @@ export function deckOptions(context: Context, flags: DeckFlags): DeckOptions {
 }
 
 /** A sailor's listener has the deck's token unless the file names another. */
-function workersOf(addresses: readonly string[], token: string | null, file: string | undefined): Worker[] {
-  const tokens = new Map<string, string>();
-  for (const line of file === undefined ? [] : readTextFile(file, "the workers' tokens").split("\n")) {
-    const words = line.trim().split(/\s+/);
-    if (line.trim() === "" || line.trim().startsWith("#")) continue;
-    // The line holds a secret: it is not repeated.
-    if (words.length !== 2) throw wrongUsage(`${file} needs lines of host:port and a token`);
-    tokens.set(words[0], words[1]);
-  }
-  return addresses.map((address) => ({ address, token: tokens.get(address) ?? token }));
+function workersOf(addresses: readonly string[], own: TokenSource | null, file: string | undefined): Worker[] {
+  const named = file === undefined ? new Map<string, string>() : workerTokensIn(file);
+  return addresses.map((address) => ({
+    address,
+    token: named.has(address) ? { kind: "worker", path: file!, address } : own,
+  }));
 }
 
 /** Checks all but the secrets: their files may lie on another machine. */

@@ -42,7 +42,7 @@ function hintsOf(error: DeckError): string[] {
   if (error.code === "unreachable" || error.code === "timedOut") {
     return ["is it running?  ormen deck   or set another with -m or ORMEN_DECK"];
   }
-  if (error.status === 401 || error.status === 403) return ["give the deck's token with ORMEN_TOKEN or --token-file"];
+  if (error.status === 401) return ["give the deck's token with ORMEN_TOKEN or --token-file"];
   if (error.code === "badAddress") return ["set it with -m or ORMEN_DECK"];
   if (error.code === "badReply") return ["set another with -m or ORMEN_DECK"];
   return (error.problem?.errors ?? []).map((each) => `${each.pointer || "/"}  ${each.detail}`);

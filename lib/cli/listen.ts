@@ -1,10 +1,11 @@
 /** The options that deck, sailor and dev share: where to listen, who may call, where the data lie. */
 import type { Command } from "commander";
 import { Option } from "commander";
-import { type Context, tokenOf } from "./context.ts";
+import type { Context } from "./context.ts";
 import { wrongUsage } from "./failure.ts";
 import { DB_TYPES, type DbType, defaultDataDir, type ListenOptions, LOG_FORMATS, type LogFormat } from "./options.ts";
 import { portOf, refuseOpenDoor } from "./options.ts";
+import { listenerTokens } from "./token_file.ts";
 
 export interface ListenFlags {
   readonly host: string;
@@ -50,7 +51,7 @@ export function listenOptions(context: Context, who: string, flags: ListenFlags,
   const options: ListenOptions = {
     host: flags.host.replace(/^\[|\]$/g, ""),
     port,
-    token: tokenOf(io, flags.tokenFile),
+    tokens: listenerTokens(io, flags.tokenFile),
     insecure: flags.insecure === true,
     tls: flags.tlsCert && flags.tlsKey ? { certFile: flags.tlsCert, keyFile: flags.tlsKey } : null,
     dbType: flags.dbType,

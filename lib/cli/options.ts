@@ -4,6 +4,7 @@
  */
 import { parseDuration, parseSize } from "../core/documents/units.ts";
 import { CommandFailure, wrongUsage } from "./failure.ts";
+import type { TokenSource } from "./token_file.ts";
 
 /** What a started deck or sailor hands back to its command. */
 export interface Running {
@@ -33,7 +34,7 @@ export interface ListenOptions {
   /** 0: any that is free. */
   readonly port: number;
   /** Asked of everybody who calls; null: of nobody. */
-  readonly token: string | null;
+  readonly tokens: TokenSource | null;
   readonly insecure: boolean;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly dbType: DbType;
@@ -45,7 +46,7 @@ export interface ListenOptions {
 /** A sailor that the deck dials: `host:port` as given (it names the node), and the token of its own listener. */
 export interface Worker {
   readonly address: string;
-  readonly token: string | null;
+  readonly token: TokenSource | null;
 }
 
 export interface DeckOptions extends ListenOptions {
@@ -63,7 +64,7 @@ export interface SailorOptions extends ListenOptions {
   /** URL of a deck to dial; null: waits to be dialled. */
   readonly join: string | null;
   /** Of that deck. */
-  readonly joinToken: string | null;
+  readonly joinToken: TokenSource | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly runtimes: readonly RuntimeName[];
   /** Kept free for the machine itself. */
@@ -155,8 +156,8 @@ export function joinOf(text: string): string {
 }
 
 /** Throws when anybody on the network could command this machine. `who` is deck or sailor. */
-export function refuseOpenDoor(who: string, options: Pick<ListenOptions, "host" | "token" | "insecure">): void {
-  if (isLoopback(options.host) || options.token !== null || options.insecure) return;
+export function refuseOpenDoor(who: string, options: Pick<ListenOptions, "host" | "tokens" | "insecure">): void {
+  if (isLoopback(options.host) || options.tokens !== null || options.insecure) return;
   throw new CommandFailure(
     `the ${who} will not listen on ${options.host} without a token: whoever reaches it could run anything here`,
     [

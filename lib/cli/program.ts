@@ -14,6 +14,7 @@ import { addRun } from "./run.ts";
 import { addSailor } from "./sailor.ts";
 import { addStatus } from "./status.ts";
 import { addStop } from "./stop.ts";
+import { addToken } from "./token.ts";
 
 export const VERSION_LINE = `ormen ${VERSION} (${COMMIT})`;
 
@@ -35,6 +36,7 @@ export function buildProgram(context: Context, argv: readonly string[]): Command
   addExec(program, context);
   addMast(program, context);
   addEvents(program, context);
+  addToken(program, context);
   addCompletions(program, context);
   for (const command of allCommands(program)) tame(command, context);
   return program;

@@ -1,11 +1,12 @@
 /** `ormen sailor`: runs a worker. Owns its flags; start_sailor.ts, loaded when all of them are right, does the rest. */
 import type { Command } from "commander";
-import { action, collect, type Context, printJson, tokenOf, withExample, withJson } from "./context.ts";
+import { action, collect, type Context, printJson, withExample, withJson } from "./context.ts";
 import { SAILOR_PORT } from "./deck.ts";
 import { wrongUsage } from "./failure.ts";
 import { runUntilSignal } from "./lifetime.ts";
 import { type ListenFlags, listenOptions, withListen, withoutSecrets } from "./listen.ts";
 import { coresOf, joinOf, labelsOf, namesOf, RUNTIMES, type SailorOptions, sizeOf } from "./options.ts";
+import { listenerTokens } from "./token_file.ts";
 import { systemdUnit } from "./unit.ts";
 
 export interface SailorFlags extends ListenFlags {
@@ -63,7 +64,7 @@ export function sailorOptions(context: Context, flags: SailorFlags): SailorOptio
     ...listen,
     name: flags.name ?? null,
     join: flags.join === undefined ? null : joinOf(flags.join),
-    joinToken: flags.joinTokenFile === undefined ? listen.token : tokenOf(context.io, flags.joinTokenFile),
+    joinToken: flags.joinTokenFile === undefined ? listen.tokens : listenerTokens(context.io, flags.joinTokenFile),
     labels: labelsOf("--labels", flags.labels ?? []),
     runtimes: namesOf("--runtime", flags.runtime, RUNTIMES),
     reserveCpuCores: coresOf("--reserve-cpu", flags.reserveCpu),

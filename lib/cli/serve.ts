@@ -2,7 +2,11 @@
 import type { Link } from "../contracts/link.ts";
 import { linkOf } from "../adapters/web_socket_link.ts";
 import { FRAME_BYTES_MAX } from "../messages/session.ts";
+import type { Clock } from "../contracts/clock.ts";
+import type { Dialer } from "../contracts/link.ts";
+import type { Logger } from "../contracts/logger.ts";
 import type { ListenOptions } from "./options.ts";
+import { currentTokens } from "./token_file.ts";
 
 export interface Listening {
   readonly url: string;
@@ -52,4 +56,28 @@ export function upgrade(request: Request): { response: Response; link: Link } {
   // Signs of life are the session's own business.
   const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
   return { response, link: linkOf(socket, FRAME_BYTES_MAX) };
+}
+
+/** What a listener asks of its callers, read again when its file changes. */
+export function operatorTokens(
+  options: Pick<ListenOptions, "tokens">,
+  logger: Logger,
+  clock: Clock,
+): (() => readonly string[]) | null {
+  return options.tokens && currentTokens(options.tokens, logger, () => clock.monoMs());
+}
+
+/** Presents the token that is valid at the time of each dial. `tokenFor` is asked for a `host:port`. */
+export function dialerWithTokens(dialer: Dialer, tokenFor: (host: string) => string | undefined): Dialer {
+  return {
+    dial(url, options) {
+      const token = tokenFor(hostOf(url));
+      return dialer.dial(url, { ...options, ...(token === undefined ? {} : { token }) });
+    },
+  };
+}
+
+/** `host:port` as it was written: URL would leave out a usual port. */
+function hostOf(url: string): string {
+  return url.replace(/^\w+:\/\//, "").replace(/[/?#].*$/, "");
 }

@@ -7,12 +7,15 @@ import { openMemoryStore } from "../adapters/memory_store.ts";
 import { createSystemClock } from "../adapters/system_clock.ts";
 import { createSystemRandom } from "../adapters/system_random.ts";
 import { createDialer } from "../adapters/web_socket_link.ts";
+import type { Clock } from "../contracts/clock.ts";
+import type { Logger } from "../contracts/logger.ts";
 import { createDeck } from "../deck/deck.ts";
 import { createDeckApp } from "../http/deck_app.ts";
 import { FRAME_BYTES_MAX } from "../messages/session.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import type { DeckOptions, Running } from "./options.ts";
-import { listen, upgrade } from "./serve.ts";
+import { dialerWithTokens, listen, operatorTokens, upgrade } from "./serve.ts";
+import { currentTokens } from "./token_file.ts";
 
 /** Events outnumber tasks: each has about six. */
 const EVENTS_PER_TASK = 6;
@@ -38,8 +41,8 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
       random: createSystemRandom(),
       logger,
       store,
-      dialer: createDialer(FRAME_BYTES_MAX),
-      workers: options.workers.map(({ address, token }) => ({ address, ...(token === null ? {} : { token }) })),
+      dialer: dialerWithTokens(createDialer(FRAME_BYTES_MAX), workerTokens(options, logger, clock)),
+      workers: options.workers.map(({ address }) => ({ address })),
       settings: {
         version: VERSION,
         scheduler: options.scheduler,
@@ -56,7 +59,7 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
       deck: deck.api,
       clock,
       logger,
-      auth: { token: options.token, listenHost: options.host },
+      auth: { token: operatorTokens(options, logger, clock), listenHost: options.host },
       version: VERSION,
       upgrade,
     });
@@ -79,4 +82,14 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
     dataDir?.release();
     throw error;
   }
+}
+
+/** By the host of the dialled URL. */
+function workerTokens(options: DeckOptions, logger: Logger, clock: Clock): (host: string) => string | undefined {
+  const tokens = new Map(
+    options.workers.flatMap(({ address, token }) =>
+      token === null ? [] : [[address, currentTokens(token, logger, () => clock.monoMs())] as const]
+    ),
+  );
+  return (host) => tokens.get(host)?.()[0];
 }

@@ -19,7 +19,8 @@ import { createSailor } from "../sailor/sailor.ts";
 import { VERSION } from "../version.ts";
 import { isLoopback } from "./options.ts";
 import type { Running, SailorOptions } from "./options.ts";
-import { listen, upgrade } from "./serve.ts";
+import { dialerWithTokens, listen, operatorTokens, upgrade } from "./serve.ts";
+import { currentTokens } from "./token_file.ts";
 
 export async function startSailor(options: SailorOptions): Promise<Running> {
   const clock = createSystemClock();
@@ -64,7 +65,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       clock,
       logger,
       auth: {
-        token: options.token,
+        token: operatorTokens(options, logger, clock),
         listenHost: options.host,
         ...(options.advertiseHost === null ? {} : { advertiseHosts: [options.advertiseHost] }),
       },
@@ -76,7 +77,10 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       throw error;
     });
     if (options.join !== null) {
-      sailor.join(createDialer(FRAME_BYTES_MAX), options.join, options.joinToken ?? undefined);
+      const token = options.joinToken === null
+        ? undefined
+        : currentTokens(options.joinToken, logger, () => clock.monoMs());
+      sailor.join(dialerWithTokens(createDialer(FRAME_BYTES_MAX), () => token?.()[0]), options.join);
     }
     const finished = Promise.withResolvers<void>();
     return {

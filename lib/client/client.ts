@@ -14,6 +14,9 @@ import type {
   TaskDetailView,
   TaskList,
   TaskView,
+  TokenCreated,
+  TokenCreateRequest,
+  TokenView,
 } from "../messages/api.ts";
 import type { TaskDocument } from "../core/documents/task.ts";
 import { DeckError } from "./errors.ts";
@@ -165,6 +168,20 @@ export class Deck {
   /** What happens, as it happens, across breaks of the connection. */
   events(options: EventsOptions = {}): AsyncGenerator<EventView> {
     return followEvents(this.#transport, options);
+  }
+
+  /** Makes a token; the answer is the only place where it is ever shown. */
+  createToken(request: TokenCreateRequest): Promise<TokenCreated> {
+    return this.#transport.json("POST", "/v1/tokens", { body: request });
+  }
+
+  async tokens(): Promise<readonly TokenView[]> {
+    return (await this.#transport.json<{ tokens: TokenView[] }>("GET", "/v1/tokens")).tokens;
+  }
+
+  /** By id or name. What was opened with it ends. */
+  revokeToken(reference: string): Promise<void> {
+    return this.#transport.done("DELETE", `/v1/tokens/${encodeURIComponent(reference)}`);
   }
 
   info(): Promise<DeckInfo> {

@@ -11,6 +11,7 @@ import { decideReports } from "./decide_reports.ts";
 import { decideOpenBatch, decideStop, decideSubmit } from "./decide_submit.ts";
 import { decideSweep } from "./decide_sweep.ts";
 import { decideNodeLost, decideTick } from "./decide_tick.ts";
+import { decideCreateToken, decideRevokeToken } from "./decide_token.ts";
 import type { Context } from "./draft.ts";
 import { Draft } from "./draft.ts";
 import type { Input, Settings } from "./input.ts";
@@ -63,6 +64,12 @@ function carryOut(world: World, draft: Draft, input: Input): void {
       break;
     case "removeNode":
       decideRemoveNode(world, draft, input);
+      break;
+    case "createToken":
+      decideCreateToken(world, draft, input);
+      break;
+    case "revokeToken":
+      decideRevokeToken(world, draft, input);
       break;
     case "hello":
       decideHello(world, draft, input);

@@ -2,6 +2,7 @@
 import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { State } from "./state.ts";
+import { isExpired } from "./token.ts";
 
 /** Records of ended tasks, their attempts included. */
 const RECORDS_PER_PIECE = 200;
@@ -48,6 +49,9 @@ export function decideSweep(world: World, draft: Draft): void {
       break;
     }
     draft.delete("idempotency", key);
+  }
+  for (const token of state.tokens.values()) {
+    if (isExpired(token, oldestMs)) draft.delete("token", token.id);
   }
   if (pieceFull) draft.follow.push({ kind: "sweep" });
   // A second way for what waits: an alarm that its engine gave up on, a move that was not possible before.

@@ -22,6 +22,8 @@ export type EventKind =
   | "nodeDrained"
   | "nodeResumed"
   | "nodeRemoved"
+  | "tokenCreated"
+  | "tokenRevoked"
   | "deckStarted";
 
 export interface EventRecord {

@@ -1,5 +1,6 @@
 /** Everything that may happen to a deck. One kind, one module beside decide.ts. */
 import type { OriginalFields } from "./sail.ts";
+import type { Role } from "./token.ts";
 import type { TaskSpec } from "./documents/task.ts";
 import type { AttemptReport, Hello } from "./outgoing.ts";
 
@@ -21,6 +22,16 @@ export type Input =
   | { readonly kind: "stop"; readonly sailId: string; readonly graceMs: number | null }
   | { readonly kind: "setEligibility"; readonly nodeId: string; readonly to: "eligible" | "draining" }
   | { readonly kind: "removeNode"; readonly nodeId: string }
+  | {
+    readonly kind: "createToken";
+    readonly id: string;
+    readonly name: string;
+    readonly role: Role;
+    /** Never the token itself: inputs are kept and told. */
+    readonly digest: string;
+    readonly expiresMs: number | null;
+  }
+  | { readonly kind: "revokeToken"; readonly id: string }
   | {
     readonly kind: "hello";
     readonly sessionId: string;

@@ -13,6 +13,7 @@ import type { EventRecord } from "./event.ts";
 import type { MastLive, MastRecord } from "./mast.ts";
 import { isSailFinal } from "./sail.ts";
 import type { SailRecord, SailState, SpecRecord } from "./sail.ts";
+import type { TokenRecord } from "./token.ts";
 
 /** An answer that is kept so that the same Idempotency-Key gives it again. */
 export interface IdempotencyRecord {
@@ -34,6 +35,7 @@ export interface Records {
   readonly event: EventRecord;
   readonly idempotency: IdempotencyRecord;
   readonly cluster: ClusterRecord;
+  readonly token: TokenRecord;
 }
 
 export type RecordKind = keyof Records;
@@ -59,6 +61,9 @@ export class State {
   /** By sequence, oldest first. */
   readonly events = new Map<string, EventRecord>();
   readonly idempotency = new Map<string, IdempotencyRecord>();
+  readonly tokens = new Map<string, TokenRecord>();
+  /** Digest to the token's id. */
+  readonly tokensByDigest = new Map<string, string>();
   cluster: ClusterRecord | undefined;
 
   /** Name to the sail that lives under it. */
@@ -93,6 +98,8 @@ export class State {
         return this.#applyEvent(change.id, change.value);
       case "idempotency":
         return put(this.idempotency, change.id, change.value);
+      case "token":
+        return this.#applyToken(change.id, change.value);
       case "cluster":
         this.cluster = change.value;
         return;
@@ -110,6 +117,7 @@ export class State {
       mast: this.masts,
       event: this.events,
       idempotency: this.idempotency,
+      token: this.tokens,
     };
     if (kind === "cluster") return this.cluster as Records[K] | undefined;
     return (maps[kind as Exclude<RecordKind, "cluster">] as Map<string, Records[K]>).get(id);
@@ -162,6 +170,13 @@ export class State {
     if (before && this.mastsByName.get(before.name) === id) this.mastsByName.delete(before.name);
     put(this.masts, id, value);
     if (value) this.mastsByName.set(value.name, id);
+  }
+
+  #applyToken(id: string, value: TokenRecord | undefined): void {
+    const before = this.tokens.get(id);
+    if (before) this.tokensByDigest.delete(before.digest);
+    put(this.tokens, id, value);
+    if (value) this.tokensByDigest.set(value.digest, id);
   }
 
   #applyEvent(id: string, value: EventRecord | undefined): void {

@@ -7,8 +7,9 @@ import type { TaskSpec } from "../core/documents/task.ts";
 import type { OriginalFields } from "../core/sail.ts";
 import type { MastLive, MastRecord } from "../core/mast.ts";
 import type { AttemptRecord } from "../core/attempt.ts";
+import type { Role } from "../core/token.ts";
 import type { Link } from "../contracts/link.ts";
-import type { DeckInfo, EventView, NodeView, TaskDetailView, TaskView } from "../messages/api.ts";
+import type { DeckInfo, EventView, NodeView, TaskDetailView, TaskView, TokenView } from "../messages/api.ts";
 
 export interface NewTask {
   /** Null: the deck makes one. */
@@ -38,6 +39,11 @@ export type BatchReply =
 export type CommandReply =
   | { readonly kind: "done"; readonly message: string }
   | { readonly kind: "notFound"; readonly message: string }
+  | { readonly kind: "conflict"; readonly message: string }
+  | Unavailable;
+
+export type TokenReply =
+  | { readonly kind: "created"; readonly token: TokenView }
   | { readonly kind: "conflict"; readonly message: string }
   | Unavailable;
 
@@ -143,6 +149,21 @@ export interface DeckApi {
   drain(nodeId: string): Promise<CommandReply>;
   resume(nodeId: string): Promise<CommandReply>;
   removeNode(nodeId: string): Promise<CommandReply>;
+
+  /** `name` null: made of the role and the id. */
+  createToken(request: {
+    readonly name: string | null;
+    readonly role: Role;
+    readonly digest: string;
+    readonly expiresMs: number | null;
+  }): Promise<TokenReply>;
+  revokeToken(id: string): Promise<CommandReply>;
+  /** In the order of their making. */
+  listTokens(): readonly TokenView[];
+  /** By its SHA-256 in hex; also one that has expired. */
+  findToken(
+    digest: string,
+  ): { readonly id: string; readonly role: Role; readonly expiresMs: number | null } | undefined;
 
   /** By id, by name (a live one first, then the newest), or by the beginning of an id. */
   findTask(reference: string): Found<TaskDetailView>;

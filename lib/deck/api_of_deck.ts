@@ -3,6 +3,7 @@ import type { Link } from "../contracts/link.ts";
 import type { Random } from "../contracts/random.ts";
 import type { NodeDecision } from "../core/decide_node.ts";
 import type { OpenBatchDecision, StopDecision, SubmitDecision } from "../core/decide_submit.ts";
+import type { RevokeDecision, TokenDecision } from "../core/decide_token.ts";
 import type { Input, Settings } from "../core/input.ts";
 import type { State } from "../core/state.ts";
 import type { BatchReply, DeckApi, Found, LogRequest, SubmitReply, Unavailable } from "./api.ts";
@@ -14,7 +15,7 @@ import { StoreUnavailable } from "./loop.ts";
 import * as reads from "./reads.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
-import { latestAttempt, nodeView, rfc3339, taskDetailView } from "./views.ts";
+import { latestAttempt, nodeView, rfc3339, taskDetailView, tokenView } from "./views.ts";
 
 /** Tasks of a batch that are in the mailbox at the same time. */
 const BATCH_PIECE = 500;
@@ -54,6 +55,16 @@ export function createApi(parts: ApiParts): DeckApi {
     drain: (nodeId) => ask<NodeDecision>(loop, { kind: "setEligibility", nodeId, to: "draining" }),
     resume: (nodeId) => ask<NodeDecision>(loop, { kind: "setEligibility", nodeId, to: "eligible" }),
     removeNode: (nodeId) => ask<NodeDecision>(loop, { kind: "removeNode", nodeId }),
+
+    async createToken(request) {
+      const id = random.uuid().slice(0, 8);
+      const name = request.name ?? `${request.role}-${id}`;
+      const made = await ask<TokenDecision>(loop, { kind: "createToken", ...request, id, name });
+      return made.kind === "created" ? { kind: "created", token: tokenView(made.token) } : made;
+    },
+    revokeToken: (id) => ask<RevokeDecision>(loop, { kind: "revokeToken", id }),
+    listTokens: () => [...committed.tokens.values()].map(tokenView),
+    findToken: (digest) => committed.tokens.get(committed.tokensByDigest.get(digest) ?? ""),
 
     findTask: (reference) =>
       mapFound(reads.findSail(committed, reference), (sail) => taskDetailView(committed, settings, sail)),

@@ -21,6 +21,7 @@ const KINDS: ReadonlySet<string> = new Set<RecordKind>([
   "event",
   "idempotency",
   "cluster",
+  "token",
 ]);
 
 /** Everything in the store, in an order that makes lists come out oldest first. Throws on records of a newer version. */

@@ -8,7 +8,8 @@ import { choose } from "../core/rudder/rudder.ts";
 import { SCHEDULERS } from "../core/rudder/schedulers.ts";
 import type { SailRecord } from "../core/sail.ts";
 import type { State } from "../core/state.ts";
-import type { AttemptView, EventView, NodeView, TaskDetailView, TaskView } from "../messages/api.ts";
+import type { TokenRecord } from "../core/token.ts";
+import type { AttemptView, EventView, NodeView, TaskDetailView, TaskView, TokenView } from "../messages/api.ts";
 
 const EVENTS_OF_TASK_MAX = 100;
 
@@ -102,6 +103,11 @@ export function eventView(event: EventRecord): EventView {
     node: event.nodeName,
     message: event.message,
   };
+}
+
+export function tokenView(token: TokenRecord): TokenView {
+  const { id, name, role } = token;
+  return { id, name, role, createdAt: rfc3339(token.createdMs), expiresAt: timeOrNull(token.expiresMs) };
 }
 
 export function nodeView(state: State, mast: MastRecord): NodeView {

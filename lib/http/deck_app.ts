@@ -9,13 +9,16 @@ import { originalDeckRoutes } from "./compat/deck_routes.ts";
 import { createEdge } from "./edge.ts";
 import type { RemoteInfo, Route, Upgrade } from "./edge.ts";
 import { eventRoutes } from "./event_routes.ts";
-import { createGuard } from "./guards.ts";
+import { createAccess } from "./access.ts";
+import type { Access } from "./access.ts";
+import { createGuard, operatorTokens } from "./guards.ts";
 import type { AuthOptions } from "./guards.ts";
 import { nodeRoutes } from "./node_routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
 import { healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
 import { taskRoutes } from "./task_routes.ts";
+import { tokenRoutes } from "./token_routes.ts";
 
 export interface DeckAppOptions {
   readonly deck: DeckApi;
@@ -43,8 +46,18 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
     ...eventRoutes(deck, clock),
     ...infoRoutes(deck, () => openApiDocument(routes, version)),
     ...healthRoutes(() => deck.notReady(), () => deck.metrics().expose() + edge.metrics.expose()),
+    ...tokenRoutes({ deck, clock, onRevoked: () => access.revoked() }),
     ...sessionRoutes(upgrade, deck),
   ];
-  const edge = createEdge({ routes, guard: createGuard(options.auth), clock, logger });
+  let access: Access;
+  const operator = operatorTokens(options.auth.token);
+  const edge = createEdge({
+    routes,
+    guard: createGuard(options.auth),
+    access: (onFailure) =>
+      access = createAccess({ operator, findMade: (digest) => deck.findToken(digest), clock, logger, onFailure }),
+    clock,
+    logger,
+  });
   return edge;
 }

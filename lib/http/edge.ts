@@ -8,7 +8,10 @@ import type { z } from "zod";
 import type { Clock } from "../contracts/clock.ts";
 import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
+import type { Access, AccessOptions, Grant, RouteRole } from "./access.ts";
+import { roleRefusal } from "./access.ts";
 import { plainError, plainNotFound } from "./compat/answers.ts";
+import { linkWithGrant, responseWithGrant } from "./ending.ts";
 import type { Guard } from "./guards.ts";
 import { notFound, problemResponse, Refusal } from "./problems.ts";
 import { createMetricsRegistry } from "./prometheus.ts";
@@ -22,7 +25,7 @@ export interface RemoteInfo {
 /** Turns a WebSocket request into a link. Injected: sockets are the adapters' business. */
 export type Upgrade = (request: Request) => { readonly response: Response; readonly link: Link };
 
-export type EdgeEnv = { Bindings: RemoteInfo; Variables: { route: string } };
+export type EdgeEnv = { Bindings: RemoteInfo; Variables: { route: string; grant: Grant } };
 export type EdgeContext = Context<EdgeEnv>;
 export type Method = "GET" | "POST" | "DELETE";
 
@@ -30,6 +33,10 @@ export type Method = "GET" | "POST" | "DELETE";
 export interface Route {
   readonly method: Method;
   readonly path: string;
+  /** Who may use it. */
+  readonly role: RouteRole;
+  /** Its answers go on for long, and end when their token does. */
+  readonly long?: true;
   readonly handle: (context: EdgeContext) => Response | Promise<Response>;
   /** Absent: the route is not part of /v1 and not described. */
   readonly description?: RouteDescription;
@@ -50,6 +57,9 @@ export interface RouteDescription {
   readonly problems: readonly number[];
 }
 
+/** The edge counts the failures of who it lets in. */
+export type AccessFactory = (onFailure: NonNullable<AccessOptions["onFailure"]>) => Access;
+
 export interface Edge {
   fetch(request: Request, info: RemoteInfo): Response | Promise<Response>;
   readonly metrics: MetricsRegistry;
@@ -64,6 +74,7 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 export function createEdge(options: {
   readonly routes: readonly Route[];
   readonly guard: Guard;
+  readonly access: AccessFactory;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Edge {
@@ -75,6 +86,9 @@ export function createEdge(options: {
     "Time to the answer's head by route, seconds.",
     LATENCY_BOUNDS_SECONDS,
   );
+  const failures = metrics.counter("ormen_auth_failures_total", "Requests without a right token, by what was wrong.");
+  const access = options.access((kind) => failures.add({ kind }));
+  const openPaths = new Set(options.routes.filter(({ role }) => role === "open").map(({ path }) => path));
   const app = mountRoutes(options.routes);
   app.notFound((context) => {
     const path = pathOf(context.req.raw.url);
@@ -96,12 +110,14 @@ export function createEdge(options: {
     async fetch(request, info) {
       const startMs = clock.monoMs();
       const path = pathOf(request.url);
-      const refusal = guard(request, path);
-      if (refusal) {
-        record(startMs, request.method, UNMATCHED, refusal.status);
-        return answerRefusal(refusal, path);
+      const refusal = guard(request);
+      const entered = refusal ??
+        (openPaths.has(path) ? OPEN : access.check(request.headers, info.remoteAddr.hostname ?? ""));
+      if (entered instanceof Refusal) {
+        record(startMs, request.method, UNMATCHED, entered.status);
+        return answerRefusal(entered, path);
       }
-      const context: RouteSeen = { remoteAddr: info.remoteAddr, route: UNMATCHED };
+      const context: RouteSeen = { remoteAddr: info.remoteAddr, route: UNMATCHED, grant: entered };
       const response = await app.fetch(request, context);
       record(startMs, request.method, context.route, response.status);
       return response;
@@ -112,7 +128,11 @@ export function createEdge(options: {
 /** Handlers leave their route's name on the bindings, which outlive hono's context. */
 interface RouteSeen extends RemoteInfo {
   route: string;
+  readonly grant: Grant;
 }
+
+/** Of routes that ask nobody. */
+const OPEN: Grant = { role: "read" };
 
 function mountRoutes(routes: readonly Route[]): Hono<EdgeEnv> {
   const app = new Hono<EdgeEnv>();
@@ -120,10 +140,15 @@ function mountRoutes(routes: readonly Route[]): Hono<EdgeEnv> {
   for (const route of routes) {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ":$1");
     methodsOf.set(path, [...methodsOf.get(path) ?? [], route.method]);
-    app.on(route.method, path, (context) => {
-      (context.env as RouteSeen).route = route.path;
+    app.on(route.method, path, async (context) => {
+      const seen = context.env as RouteSeen;
+      seen.route = route.path;
       context.set("route", route.path);
-      return route.handle(context);
+      context.set("grant", seen.grant);
+      const refusal = roleRefusal(seen.grant.role, route.role);
+      if (refusal) throw refusal;
+      const response = await route.handle(context);
+      return route.long ? responseWithGrant(response, seen.grant) : response;
     });
   }
   // After all routes: hono takes the first that fits.
@@ -159,7 +184,7 @@ export function upgradeWith(context: EdgeContext, upgrade: Upgrade, accept: (lin
     });
   }
   const { response, link } = upgrade(request);
-  accept(link);
+  accept(linkWithGrant(link, context.get("grant")));
   return response;
 }
 

@@ -12,6 +12,8 @@ export function eventRoutes(deck: DeckApi, clock: Clock): Route[] {
   return [{
     method: "GET",
     path: "/v1/events",
+    role: "read",
+    long: true,
     handle: (context) => events(deck, clock, context),
     description: {
       summary: "What happened: a list, oldest first; with Accept: text/event-stream everything from now on, or from " +

@@ -1,18 +1,18 @@
 /**
- * Who may talk to a listener at all: looked at before any route, and the same for deck and sailor.
+ * Which requests a listener looks at at all, before any token and any route, and the same for deck and sailor.
  *
  * 1. Host: without a token on loopback, only names of this machine are answered. A page whose name was re-bound to
  *    127.0.0.1 sends its own name and is refused.
  * 2. Origin: a browser says which page a request comes from; other pages than our own are refused, whatever the route
  *    does. Programs send neither header and pass.
- * 3. Token: when one is set, everything but /healthz and /readyz bears it.
+ *
+ * Who is behind a request is access.ts's.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { Refusal } from "./problems.ts";
 
 export interface AuthOptions {
-  /** Null: no token is asked for. */
-  readonly token: string | null;
+  /** The operator's, or a function that tells those that are valid now; null: no token is asked for. */
+  readonly token: string | (() => readonly string[]) | null;
   /** The host that the server listens on: a name or an address. */
   readonly listenHost: string;
   /** Names under which others reach it. */
@@ -20,15 +20,12 @@ export interface AuthOptions {
 }
 
 /** Undefined: the request may pass. */
-export type Guard = (request: Request, path: string) => Refusal | undefined;
-
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+export type Guard = (request: Request) => Refusal | undefined;
 
 export function createGuard(auth: AuthOptions): Guard {
-  const digest = auth.token === null ? null : sha256(auth.token);
   const anyHost = auth.token !== null || !isLoopback(auth.listenHost);
   const hosts = new Set([auth.listenHost, ...auth.advertiseHosts ?? []].map((host) => hostname(host)));
-  return (request, path) => {
+  return (request) => {
     const host = request.headers.get("host") ?? authorityOf(request.url);
     if (!anyHost && !isLoopback(hostname(host)) && !hosts.has(hostname(host))) {
       return new Refusal(
@@ -41,16 +38,7 @@ export function createGuard(auth: AuthOptions): Guard {
     if (origin !== undefined) {
       return new Refusal(403, "originRefused", `requests from ${origin.slice(0, 255)} are refused`);
     }
-    if (digest === null || OPEN_PATHS.has(path)) return undefined;
-    const token = bearer(request.headers.get("authorization"));
-    if (token !== undefined && timingSafeEqual(sha256(token), digest)) return undefined;
-    return new Refusal(
-      401,
-      "unauthorized",
-      token === undefined ? "a token is needed: send Authorization: Bearer TOKEN" : "the token is not the right one",
-      undefined,
-      { "www-authenticate": "Bearer" },
-    );
+    return undefined;
   };
 }
 
@@ -85,11 +73,9 @@ function foreignOrigin(headers: Headers, host: string): string | undefined {
   return site === null || site === "same-origin" || site === "none" ? undefined : `another page (${site})`;
 }
 
-function bearer(header: string | null): string | undefined {
-  return header === null ? undefined : /^Bearer +(\S+)\s*$/i.exec(header)?.[1];
-}
-
-/** Compared as digests: equal in length, so that the comparison takes the same time whatever was sent. */
-function sha256(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
+/** The tokens of an operator as access.ts asks for them. */
+export function operatorTokens(token: AuthOptions["token"]): (() => readonly string[]) | null {
+  if (typeof token !== "string") return token;
+  const only = [token];
+  return () => only;
 }

@@ -11,6 +11,7 @@ export function nodeRoutes(deck: DeckApi): Route[] {
     {
       method: "GET",
       path: "/v1/nodes",
+      role: "read",
       handle: (context) => {
         const query = readQuery(context.req.raw.url, nodeListQuery);
         const page = deck.listNodes(query.limit, query.cursor ?? null);
@@ -27,6 +28,7 @@ export function nodeRoutes(deck: DeckApi): Route[] {
     {
       method: "GET",
       path: "/v1/nodes/{ref}",
+      role: "read",
       handle: (context) => jsonResponse(nodeOf(deck, context)),
       description: {
         summary: "One node by id or name",
@@ -37,6 +39,7 @@ export function nodeRoutes(deck: DeckApi): Route[] {
     {
       method: "DELETE",
       path: "/v1/nodes/{ref}",
+      role: "admin",
       handle: async (context) => {
         accepted(await deck.removeNode(nodeOf(deck, context).id));
         return new Response(null, { status: 204 });
@@ -55,6 +58,7 @@ export function nodeRoutes(deck: DeckApi): Route[] {
     return {
       method: "POST",
       path: `/v1/nodes/{ref}/${verb}`,
+      role: "admin",
       handle: async (context) => {
         const { id } = nodeOf(deck, context);
         accepted(await command(id));

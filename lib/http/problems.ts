@@ -11,6 +11,8 @@ export type ProblemCode =
   | "malformed"
   | "invalidQuery"
   | "unauthorized"
+  | "forbidden"
+  | "tooManyFailures"
   | "hostRefused"
   | "originRefused"
   | "notFound"
@@ -94,6 +96,7 @@ const TITLES: Readonly<Record<number, string>> = {
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
   426: "Upgrade Required",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   502: "Bad Gateway",
   503: "Service Unavailable",

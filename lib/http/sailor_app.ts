@@ -5,7 +5,8 @@ import { originalSailorRoutes } from "./compat/sailor_routes.ts";
 import type { HttpApp } from "./deck_app.ts";
 import { createEdge } from "./edge.ts";
 import type { Route, Upgrade } from "./edge.ts";
-import { createGuard } from "./guards.ts";
+import { createAccess } from "./access.ts";
+import { createGuard, operatorTokens } from "./guards.ts";
 import type { AuthOptions } from "./guards.ts";
 import type { SailorApi } from "./sailor_api.ts";
 import { healthRoutes, sessionRoutes } from "./system_routes.ts";
@@ -26,7 +27,14 @@ export function createSailorApp(options: SailorAppOptions): HttpApp {
     ...healthRoutes(() => sailor.notReady(), () => edge.metrics.expose()),
     ...sessionRoutes(upgrade, sailor),
   ];
-  const edge = createEdge({ routes, guard: createGuard(options.auth), clock, logger });
+  const operator = operatorTokens(options.auth.token);
+  const edge = createEdge({
+    routes,
+    guard: createGuard(options.auth),
+    access: (onFailure) => createAccess({ operator, clock, logger, onFailure }),
+    clock,
+    logger,
+  });
   edge.metrics.gauge("ormen_sailor_tasks", "Tasks on this sailor, ended ones that are kept among them.", () => {
     let count = 0;
     for (const _ of sailor.tasks()) count++;

@@ -14,6 +14,7 @@ export function infoRoutes(deck: DeckApi, openApi: () => unknown): Route[] {
     {
       method: "GET",
       path: "/v1/info",
+      role: "read",
       handle: () => jsonResponse(deck.info()),
       description: {
         summary: "Version, cluster and term of this deck",
@@ -24,6 +25,7 @@ export function infoRoutes(deck: DeckApi, openApi: () => unknown): Route[] {
     {
       method: "GET",
       path: "/v1/openapi.json",
+      role: "read",
       handle() {
         text ??= JSON.stringify(openApi());
         return new Response(text, { headers: { "content-type": "application/json" } });
@@ -50,12 +52,14 @@ export function healthRoutes(notReady: () => string | null, metrics: () => strin
     {
       method: "GET",
       path: "/healthz",
+      role: "open",
       handle: () => plain("ok"),
       description: described("The process answers"),
     },
     {
       method: "GET",
       path: "/readyz",
+      role: "open",
       handle() {
         const why = notReady();
         return why === null ? plain("ready") : plain(why, 503, { "retry-after": `${RETRY_AFTER_SECONDS}` });
@@ -65,6 +69,7 @@ export function healthRoutes(notReady: () => string | null, metrics: () => strin
     {
       method: "GET",
       path: "/metrics",
+      role: "read",
       handle: () => new Response(metrics(), { headers: { "content-type": METRICS_CONTENT_TYPE } }),
       description: described("Figures in Prometheus' text format"),
     },
@@ -80,6 +85,7 @@ export function sessionRoutes(
     {
       method: "GET",
       path: SESSION_PATH,
+      role: "join",
       handle: (context) =>
         upgradeWith(
           context,
@@ -90,6 +96,7 @@ export function sessionRoutes(
     {
       method: "GET",
       path: STREAM_PATH,
+      role: "join",
       handle: (context) => upgradeWith(context, upgrade, (link) => accept.acceptStreams(link)),
     },
   ];

@@ -38,6 +38,7 @@ export function taskRoutes(options: {
     {
       method: "POST",
       path: "/v1/tasks",
+      role: "admin",
       handle: (context) => submit(deck, context.req.raw),
       description: {
         summary: "Starts a task, or a batch of at most 10,000",
@@ -53,6 +54,7 @@ export function taskRoutes(options: {
     {
       method: "GET",
       path: "/v1/tasks",
+      role: "read",
       handle: (context) => listTasks(deck, context),
       description: {
         summary: "Lists tasks, newest last",
@@ -64,6 +66,7 @@ export function taskRoutes(options: {
     {
       method: "GET",
       path: "/v1/tasks/{ref}",
+      role: "read",
       handle: (context) => jsonResponse(taskOf(deck, context)),
       description: {
         summary: "One task by id, name, or the beginning of an id",
@@ -74,12 +77,14 @@ export function taskRoutes(options: {
     {
       method: "DELETE",
       path: "/v1/tasks/{ref}",
+      role: "admin",
       handle: (context) => stopTask(deck, taskOf(deck, context).id, null),
       description: { ...STOP_DESCRIPTION, summary: "Stops a task; its record stays for a while" },
     },
     {
       method: "POST",
       path: "/v1/tasks/{ref}/stop",
+      role: "admin",
       handle: stop,
       description: {
         ...STOP_DESCRIPTION,
@@ -90,6 +95,8 @@ export function taskRoutes(options: {
     {
       method: "GET",
       path: "/v1/tasks/{ref}/logs",
+      role: "read",
+      long: true,
       handle: (context) => {
         const task = taskOf(deck, context);
         const query = readQuery(context.req.raw.url, logsQuery);
@@ -110,6 +117,7 @@ export function taskRoutes(options: {
     {
       method: "GET",
       path: "/v1/tasks/{ref}/exec",
+      role: "admin",
       handle: (context) => {
         const task = taskOf(deck, context);
         return upgradeWith(context, upgrade, (link) => serveExec({ deck, clock, logger, link, taskId: task.id }));

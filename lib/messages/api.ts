@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { SAIL_STATES } from "../core/sail.ts";
+import { ROLES } from "../core/token.ts";
 import { ATTEMPT_STATES } from "../core/attempt.ts";
 import { taskDocument } from "../core/documents/task.ts";
 
@@ -123,6 +124,22 @@ export const execRequestBody = z.strictObject({
   rows: z.number().int().min(1).max(10_000).optional(),
 });
 
+/** A token that the deck has made; the token itself is not part of it. */
+export const tokenView = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  createdAt: time,
+  expiresAt: time.nullable(),
+});
+export const tokenList = z.object({ tokens: z.array(tokenView) });
+export const tokenCreated = tokenView.extend({ token: z.string().describe("shown here and never again") });
+export const tokenCreateRequest = z.strictObject({
+  role: z.enum(ROLES).describe("admin: everything; join: a sailor's session; read: whatever changes nothing"),
+  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, "letters, digits, _ . and -").optional(),
+  expires: z.string().max(32).optional().describe("a duration such as 30d; never by default"),
+});
+
 export const deckInfo = z.object({
   version: z.string(),
   commit: z.string(),
@@ -154,6 +171,9 @@ export type EventList = z.infer<typeof eventList>;
 export type SubmitBatchReply = z.infer<typeof submitBatchReply>;
 export type ExecRequestBody = z.infer<typeof execRequestBody>;
 export type DeckInfo = z.infer<typeof deckInfo>;
+export type TokenView = z.infer<typeof tokenView>;
+export type TokenCreated = z.infer<typeof tokenCreated>;
+export type TokenCreateRequest = z.input<typeof tokenCreateRequest>;
 export type Problem = z.infer<typeof problem>;
 
 /**

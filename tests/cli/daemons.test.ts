@@ -27,7 +27,7 @@ Deno.test("deckOptions() has the defaults of the table", () => {
   assert.deepEqual(options, {
     host: "127.0.0.1",
     port: 5555,
-    token: null,
+    tokens: null,
     insecure: false,
     tls: null,
     dbType: "persistent",
@@ -42,13 +42,14 @@ Deno.test("deckOptions() has the defaults of the table", () => {
 
 Deno.test("deckOptions() reads workers and their tokens", async () => {
   const file = await Deno.makeTempFile();
-  await Deno.writeTextFile(file, "# tokens\nb:2 secret-b\n\n");
-  const env = { ORMEN_TOKEN: "mine" };
+  await Deno.writeTextFile(file, "# tokens\nb:2 secret-of-sailor-b\n\n");
+  const env = { ORMEN_TOKEN: "mine-and-long-enough" };
+  const own = { kind: "text" as const, token: "mine-and-long-enough" };
   const given = deckOptions(context({ env }), { ...DECK, workers: ["a,b:2", "c:3"], workerTokens: file });
   assert.deepEqual(given.workers, [
-    { address: "a:5556", token: "mine" },
-    { address: "b:2", token: "secret-b" },
-    { address: "c:3", token: "mine" },
+    { address: "a:5556", token: own },
+    { address: "b:2", token: { kind: "worker", path: file, address: "b:2" } },
+    { address: "c:3", token: own },
   ]);
   assert.deepEqual(deckOptions(context(), { ...DECK, workers: [""] }).workers, []);
   await Deno.remove(file);
@@ -69,7 +70,7 @@ Deno.test("sailors on other ports keep their data apart", () => {
 });
 
 Deno.test("sailorOptions() reads all its flags", () => {
-  const options = sailorOptions(context({ env: { ORMEN_TOKEN: "t" } }), {
+  const options = sailorOptions(context({ env: { ORMEN_TOKEN: "t-that-is-long-enough" } }), {
     ...SAILOR,
     host: "0.0.0.0",
     name: "host-a",
@@ -87,7 +88,7 @@ Deno.test("sailorOptions() reads all its flags", () => {
   assert.deepEqual(options, {
     host: "0.0.0.0",
     port: 5556,
-    token: "t",
+    tokens: { kind: "text", token: "t-that-is-long-enough" },
     insecure: false,
     tls: null,
     dbType: "persistent",
@@ -95,7 +96,7 @@ Deno.test("sailorOptions() reads all its flags", () => {
     logFormat: "json",
     name: "host-a",
     join: "http://deck:5555",
-    joinToken: "t",
+    joinToken: { kind: "text", token: "t-that-is-long-enough" },
     labels: { zone: "eu", disk: "ssd", a: "" },
     runtimes: ["docker", "process"],
     reserveCpuCores: 0.5,
@@ -183,7 +184,9 @@ Deno.test("sailor --print-unit differs with the runtime; wrong flags make no uni
   const wrong = await ormen(["sailor", "--print-unit", "--runtime", "podman"]);
   assert.equal(wrong.code, 2);
   assert.equal(wrong.out, "");
-  const open = await ormen(["deck", "--print-unit", "-H", "0.0.0.0"], { env: { ORMEN_TOKEN: "t" } });
+  const open = await ormen(["deck", "--print-unit", "-H", "0.0.0.0"], {
+    env: { ORMEN_TOKEN: "t-that-is-long-enough" },
+  });
   assert.equal(open.code, 1, "the variable of this shell is not in the unit");
 });
 

@@ -95,15 +95,15 @@ for (const [scheduler, perNode] of SCHEDULERS) {
 }
 
 Deno.test("tokens: a listener on the network asks for its own; sailors may have one each", async () => {
-  const [deckPort, staticPort, joinPort] = freePorts(3);
+  const [deckPort, staticPort, joinPort, guestPort] = freePorts(4);
   const dir = await Deno.makeTempDir();
   const write = async (name: string, text: string) => {
     await Deno.writeTextFile(`${dir}/${name}`, text);
     return `${dir}/${name}`;
   };
-  const deckToken = await write("deck-token", "deck-secret\n");
-  const sailorToken = await write("sailor-token", "sailor-secret\n");
-  const workerTokens = await write("worker-tokens", `localhost:${staticPort} sailor-secret\n`);
+  const deckToken = await write("deck-token", "deck-secret-of-a-test\n");
+  const sailorToken = await write("sailor-token", "sailor-secret-of-a-test\n");
+  const workerTokens = await write("worker-tokens", `localhost:${staticPort} sailor-secret-of-a-test\n`);
   const wide = ["-H", "0.0.0.0"];
   const process = ["--runtime", "process"];
   const started = [
@@ -123,7 +123,7 @@ Deno.test("tokens: a listener on the network asks for its own; sailors may have 
   ];
   const env = { ORMEN_DECK: `localhost:${deckPort}` };
   const url = `http://localhost:${deckPort}`;
-  const bearer = { authorization: "Bearer deck-secret" };
+  const bearer = { authorization: "Bearer deck-secret-of-a-test" };
   try {
     const nodes = await eventually("both sailors are ready", async () => {
       const { code, stdout } = await command(["mast", "--json", "--token-file", deckToken], env);
@@ -139,7 +139,7 @@ Deno.test("tokens: a listener on the network asks for its own; sailors may have 
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /token[\s\S]*ORMEN_TOKEN or --token-file/);
     assert.equal((await command(["status"], { ...env, ORMEN_TOKEN: "wrong" })).code, 1);
-    assert.equal((await command(["status"], { ...env, ORMEN_TOKEN: "deck-secret" })).code, 0);
+    assert.equal((await command(["status"], { ...env, ORMEN_TOKEN: "deck-secret-of-a-test" })).code, 0);
     for (const path of ["/tasks", "/nodes", "/v1/tasks", "/v1/info", "/metrics", "/v1/session"]) {
       assert.equal((await http("GET", `${url}${path}`)).status, 401, path);
     }
@@ -150,11 +150,48 @@ Deno.test("tokens: a listener on the network asks for its own; sailors may have 
     const run = ["run", "--runtime", "process", "--name", "t", "--attach", "echo", "over there"];
     for (const constraint of ["node.name == joins", `node.name == localhost:${staticPort}`]) {
       const [verb, ...rest] = run;
-      const answer = await command([verb, "--constraint", constraint, ...rest], { ...env, ORMEN_TOKEN: "deck-secret" });
+      const answer = await command([verb, "--constraint", constraint, ...rest], {
+        ...env,
+        ORMEN_TOKEN: "deck-secret-of-a-test",
+      });
       assert.deepEqual([answer.code, answer.stdout], [0, "over there\n"], constraint);
     }
     const logs = started.map((each) => each.log).join("");
     assert.ok(!logs.includes("secret"), logs);
+
+    // Tokens that the deck makes: for a sailor that joins, for one who reads.
+    const own = { ...env, ORMEN_TOKEN: "deck-secret-of-a-test" };
+    const make = async (role: string) => {
+      const made = await command(["token", "create", "--role", role, "--name", `for-${role}`], own);
+      assert.equal(made.code, 0, made.stderr);
+      return made.stdout.trim();
+    };
+    const reader = { ...env, ORMEN_TOKEN: await make("read") };
+    assert.equal((await command(["status"], reader)).code, 0);
+    const drained = await command(["mast", "drain", "joins"], reader);
+    assert.deepEqual([drained.code, /may only read/.test(drained.stderr)], [1, true], drained.stderr);
+    const joinToken = await write("join-token", `${await make("join")}\n`);
+    const guest = new Process([
+      ...["sailor", ...process, "-p", `${guestPort}`, "--data-dir", `${dir}/guest`, "-n", "guest"],
+      ...["--join", `http://localhost:${deckPort}`, "--join-token-file", joinToken],
+    ]);
+    started.push(guest);
+    const statusOf = async (name: string) => {
+      const { stdout } = await command(["mast", "--json"], own);
+      return (JSON.parse(stdout) as { nodes: NodeView[] }).nodes.find((node) => node.name === name)?.status;
+    };
+    await eventually("the guest is ready", async () => await statusOf("guest") === "ready");
+    assert.equal((await command(["token", "revoke", "for-join"], own)).code, 0);
+    await eventually("the guest is out", async () => await statusOf("guest") !== "ready");
+    // A new token in the file, and it is back without a restart; the deck's own is rotated likewise.
+    await write("join-token", `${await make("join")}\n`);
+    await eventually("the guest is back", async () => await statusOf("guest") === "ready");
+    await write("deck-token", "the-next-secret-of-a-test\ndeck-secret-of-a-test\n");
+    const next = { ...env, ORMEN_TOKEN: "the-next-secret-of-a-test" };
+    await eventually("the new one is right", async () => (await command(["status"], next)).code === 0);
+    assert.equal((await command(["status"], own)).code, 0, "and the old one still");
+    await write("deck-token", "the-next-secret-of-a-test\n");
+    await eventually("the old one is wrong", async () => (await command(["status"], own)).code === 1);
   } finally {
     for (const each of started) await each.end("SIGKILL");
     await Deno.remove(dir, { recursive: true });

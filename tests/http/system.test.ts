@@ -108,6 +108,7 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
   assert.deepEqual(listed.sort(), [
     "DELETE /v1/nodes/{ref}",
     "DELETE /v1/tasks/{ref}",
+    "DELETE /v1/tokens/{ref}",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
@@ -120,10 +121,12 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
     "GET /v1/tasks/{ref}",
     "GET /v1/tasks/{ref}/exec",
     "GET /v1/tasks/{ref}/logs",
+    "GET /v1/tokens",
     "POST /v1/nodes/{ref}/drain",
     "POST /v1/nodes/{ref}/resume",
     "POST /v1/tasks",
     "POST /v1/tasks/{ref}/stop",
+    "POST /v1/tokens",
   ]);
   for (const route of listed) {
     const [method, path] = route.split(" ");

@@ -14,13 +14,18 @@ export function originalDeckRoutes(deck: DeckApi): Route[] {
   const post = (context: EdgeContext) => takeEvent(context.req.raw, act);
   const list = () => goJsonAnswer(Array.from(deck.originalTasks(), renderDeckTask));
   return [
-    { method: "POST", path: "/tasks", handle: post },
-    { method: "GET", path: "/tasks", handle: list },
+    { method: "POST", path: "/tasks", role: "admin", handle: post },
+    { method: "GET", path: "/tasks", role: "read", handle: list },
     // The original's router does not tell them apart.
-    { method: "POST", path: "/tasks/", handle: post },
-    { method: "GET", path: "/tasks/", handle: list },
-    { method: "DELETE", path: "/tasks/{id}", handle: (context) => remove(deck, context.req.param("id") ?? "") },
-    { method: "GET", path: "/nodes", handle: () => goJsonAnswer(deck.originalNodes().map(renderNode)) },
+    { method: "POST", path: "/tasks/", role: "admin", handle: post },
+    { method: "GET", path: "/tasks/", role: "read", handle: list },
+    {
+      method: "DELETE",
+      path: "/tasks/{id}",
+      role: "admin",
+      handle: (context) => remove(deck, context.req.param("id") ?? ""),
+    },
+    { method: "GET", path: "/nodes", role: "read", handle: () => goJsonAnswer(deck.originalNodes().map(renderNode)) },
   ];
 }
 

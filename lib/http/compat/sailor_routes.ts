@@ -17,14 +17,29 @@ export function originalSailorRoutes(sailor: SailorApi): Route[] {
   const post = (context: EdgeContext) => takeEvent(context.req.raw, act);
   const list = () => goJsonAnswer(Array.from(sailor.tasks(), renderSailorTask));
   return [
-    { method: "POST", path: "/tasks", handle: post },
-    { method: "GET", path: "/tasks", handle: list },
+    { method: "POST", path: "/tasks", role: "admin", handle: post },
+    { method: "GET", path: "/tasks", role: "read", handle: list },
     // The original's router does not tell them apart.
-    { method: "POST", path: "/tasks/", handle: post },
-    { method: "GET", path: "/tasks/", handle: list },
-    { method: "GET", path: "/tasks/{id}", handle: (context) => inspect(sailor, context.req.param("id") ?? "") },
-    { method: "DELETE", path: "/tasks/{id}", handle: (context) => remove(sailor, context.req.param("id") ?? "") },
-    { method: "GET", path: "/stats", handle: async () => goJsonAnswer(renderStats(await sailor.stats())) },
+    { method: "POST", path: "/tasks/", role: "admin", handle: post },
+    { method: "GET", path: "/tasks/", role: "read", handle: list },
+    {
+      method: "GET",
+      path: "/tasks/{id}",
+      role: "read",
+      handle: (context) => inspect(sailor, context.req.param("id") ?? ""),
+    },
+    {
+      method: "DELETE",
+      path: "/tasks/{id}",
+      role: "admin",
+      handle: (context) => remove(sailor, context.req.param("id") ?? ""),
+    },
+    {
+      method: "GET",
+      path: "/stats",
+      role: "read",
+      handle: async () => goJsonAnswer(renderStats(await sailor.stats())),
+    },
   ];
 }
 
