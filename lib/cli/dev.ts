@@ -6,17 +6,16 @@ import type { DeckFlags } from "./deck.ts";
 import { runUntilSignal } from "./lifetime.ts";
 import { withData } from "./listen.ts";
 import { type DeckOptions, defaultDataDir, portOf, type Running, type SailorOptions } from "./options.ts";
-import { sailorOptions } from "./sailor.ts";
+import { type SailorFlags, sailorOptions, withBounds } from "./sailor.ts";
 
-type DevFlags = DeckFlags & { readonly runtime: string };
+type DevFlags = DeckFlags & Pick<SailorFlags, "runtime" | "allowBinds" | "allowHostNetwork">;
 
 const LOOPBACK = "127.0.0.1";
 
 export function addDev(program: Command, context: Context): void {
   const command = program.command("dev").description("run deck and sailor in one process, on this machine only");
-  command.option("-p, --port <port>", "port of the deck; 0 for any that is free", String(DECK_PORT))
-    .option("--runtime <list>", "docker, process or both; process runs programs of this host", "docker");
-  withSchedulerAndTimes(withData(command));
+  command.option("-p, --port <port>", "port of the deck; 0 for any that is free", String(DECK_PORT));
+  withSchedulerAndTimes(withData(withBounds(command)));
   withExample(withJson(command), "ormen dev", "ormen dev -p 6000 --runtime docker,process");
   command.action(action(context, (flags: DevFlags) => dev(context, flags)));
 }

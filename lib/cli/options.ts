@@ -67,6 +67,9 @@ export interface SailorOptions extends ListenOptions {
   readonly joinToken: TokenSource | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly runtimes: readonly RuntimeName[];
+  /** Absolute paths of this machine that tasks may bind, and what lies under them. */
+  readonly allowBinds: readonly string[];
+  readonly allowHostNetwork: boolean;
   /** Kept free for the machine itself. */
   readonly reserveCpuCores: number;
   readonly reserveMemoryBytes: number;
@@ -116,6 +119,13 @@ export function namesOf<T extends string>(flag: string, text: string, known: rea
   if (unknown !== undefined) throw wrongUsage(`${flag} does not know "${unknown}"; one of ${known.join(", ")}`);
   if (names.length === 0) throw wrongUsage(`${flag} names nothing; one of ${known.join(", ")}`);
   return names as T[];
+}
+
+/** Paths for --allow-binds: absolute, and such as a volume of a task can name. */
+export function bindPathsOf(flag: string, texts: readonly string[]): string[] {
+  const bad = texts.find((text) => !text.startsWith("/") || text.includes(":") || text.length > 4096);
+  if (bad !== undefined) throw wrongUsage(`${flag} needs an absolute path without colons, not "${bad}"`);
+  return [...new Set(texts)];
 }
 
 /** `zone=eu,disk=ssd`, repeatable. */

@@ -5,7 +5,7 @@ import { SAILOR_PORT } from "./deck.ts";
 import { wrongUsage } from "./failure.ts";
 import { runUntilSignal } from "./lifetime.ts";
 import { type ListenFlags, listenOptions, withListen, withoutSecrets } from "./listen.ts";
-import { coresOf, joinOf, labelsOf, namesOf, RUNTIMES, type SailorOptions, sizeOf } from "./options.ts";
+import { bindPathsOf, coresOf, joinOf, labelsOf, namesOf, RUNTIMES, type SailorOptions, sizeOf } from "./options.ts";
 import { listenerTokens } from "./token_file.ts";
 import { systemdUnit } from "./unit.ts";
 
@@ -15,6 +15,8 @@ export interface SailorFlags extends ListenFlags {
   readonly joinTokenFile?: string;
   readonly labels?: readonly string[];
   readonly runtime: string;
+  readonly allowBinds?: readonly string[];
+  readonly allowHostNetwork?: boolean;
   readonly reserveCpu: string;
   readonly reserveMemory: string;
   readonly advertiseHost?: string;
@@ -29,18 +31,31 @@ export function addSailor(program: Command, context: Context, args: readonly str
     .option("--join <url>", "dial this deck, such as http://deck:5555 (default: wait to be dialled)")
     .option("--join-token-file <file>", "file with that deck's token (default: the token of this sailor)")
     .option("--labels <k=v>", "labels of the node, comma list or repeated", collect)
-    .option("--runtime <list>", "docker, process or both; process runs programs of this host", "docker")
     .option("--reserve-cpu <cores>", "cores kept for the machine itself", "0")
     .option("--reserve-memory <size>", "memory kept for the machine itself", "0")
     .option("--advertise-host <name>", "host under which others reach this machine")
     .option("--registry-auth <file>", "registry credentials, in Docker's config format; they stay here")
     .option("--adopt", "obey a deck of another cluster or with older data from now on");
+  withBounds(command);
   withExample(
     withJson(command),
     "ormen sailor -p 5556",
+    "ormen sailor --allow-binds /srv/data --allow-binds /etc/ssl/certs",
     "ormen sailor --join http://deck:5555 --labels zone=eu --token-file /etc/ormen/token",
   );
   command.action(action(context, (flags: SailorFlags) => sailor(context, flags, args)));
+}
+
+/** What tasks may do to this machine. Nothing unless said. */
+export function withBounds(command: Command): Command {
+  return command
+    .option("--runtime <list>", "docker, process or both; process runs programs of this host", "docker")
+    .option(
+      "--allow-binds <path...>",
+      "let tasks bind this directory or file of the host and what is under it",
+      collect,
+    )
+    .option("--allow-host-network", "let tasks use the host's network");
 }
 
 async function sailor(context: Context, flags: SailorFlags, args: readonly string[]): Promise<number> {
@@ -67,6 +82,8 @@ export function sailorOptions(context: Context, flags: SailorFlags): SailorOptio
     joinToken: flags.joinTokenFile === undefined ? listen.tokens : listenerTokens(context.io, flags.joinTokenFile),
     labels: labelsOf("--labels", flags.labels ?? []),
     runtimes: namesOf("--runtime", flags.runtime, RUNTIMES),
+    allowBinds: bindPathsOf("--allow-binds", flags.allowBinds ?? []),
+    allowHostNetwork: flags.allowHostNetwork === true,
     reserveCpuCores: coresOf("--reserve-cpu", flags.reserveCpu),
     reserveMemoryBytes: sizeOf("--reserve-memory", flags.reserveMemory),
     advertiseHost: flags.advertiseHost ?? null,

@@ -7,16 +7,20 @@ import { createLogger } from "../adapters/log_sink.ts";
 import { createMachine } from "../adapters/machine.ts";
 import { openMemoryStore } from "../adapters/memory_store.ts";
 import { createProber } from "../adapters/prober.ts";
+import { realPathOf } from "../adapters/real_path.ts";
 import { createSystemClock } from "../adapters/system_clock.ts";
 import { createSystemRandom } from "../adapters/system_random.ts";
 import { createDialer } from "../adapters/web_socket_link.ts";
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Runtime } from "../contracts/runtime.ts";
+import { ENGINE_SOCKETS } from "../core/bounds.ts";
 import { createSailorApp } from "../http/sailor_app.ts";
 import { FRAME_BYTES_MAX } from "../messages/session.ts";
+import type { Ground } from "../sailor/sailor.ts";
 import { createSailor } from "../sailor/sailor.ts";
 import { VERSION } from "../version.ts";
+import { CommandFailure } from "./failure.ts";
 import { isLoopback } from "./options.ts";
 import type { Running, SailorOptions } from "./options.ts";
 import { dialerWithTokens, listen, operatorTokens, upgrade } from "./serve.ts";
@@ -26,6 +30,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
   const clock = createSystemClock();
   const random = createSystemRandom();
   const logger = await createLogger({ name: "sailor", level: "info", format: options.logFormat });
+  const ground = await groundOf(options);
   // The identity and what processes leave behind need a place even when the journal is in memory.
   const dataDir = await openDataDir(options.dataDir, "sailor");
   try {
@@ -59,6 +64,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       reserve: { cpuCores: options.reserveCpuCores, memoryBytes: options.reserveMemoryBytes },
       address: host === null ? null : `${host}:${options.port}`,
       adopt: options.adopt,
+      ground,
     });
     const app = createSailorApp({
       sailor,
@@ -98,6 +104,30 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
     dataDir.release();
     throw error;
   }
+}
+
+/** Paths that are allowed are resolved now: a link that is turned later does not move the bounds. */
+async function groundOf(
+  { allowBinds, allowHostNetwork }: Pick<SailorOptions, "allowBinds" | "allowHostNetwork">,
+): Promise<Ground> {
+  const host = Deno.env.get("DOCKER_HOST") || "";
+  const isElsewhere = host !== "" && !host.startsWith("unix://");
+  if (isElsewhere && allowBinds.length > 0) {
+    throw new CommandFailure(
+      `--allow-binds cannot be kept: the Engine at ${host} may be on another machine, whose links this sailor does not see`,
+      ["start the sailor on the Engine's machine, with DOCKER_HOST=unix:///var/run/docker.sock"],
+    );
+  }
+  const real = await Promise.all(allowBinds.map((path) =>
+    realPathOf(path).catch((error: Error) => {
+      throw new CommandFailure(`--allow-binds ${path}: ${error.message}`);
+    })
+  ));
+  return {
+    bounds: { binds: [...new Set([...allowBinds, ...real])], hostNetwork: allowHostNetwork },
+    sockets: [...ENGINE_SOCKETS, ...host.startsWith("unix://") ? [host.slice("unix://".length)] : []],
+    realPathOf,
+  };
 }
 
 /** Imported where it is used: the Engine's client takes a fifth of a second to load. */

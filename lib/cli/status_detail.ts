@@ -147,6 +147,9 @@ async function whatHelps(deck: Deck, task: TaskDetailView, options: DetailOption
   const steps = ["memory", "cpu", "disk"].filter((key) => why.includes(key)).map((key) => `lower \`${key}\``);
   if (/port/.test(why)) steps.push("choose another host port");
   if (/constraint|label/.test(why)) steps.push("change `constraints`");
+  const bind = /not allow the bind ([^ ,]+)/.exec(why);
+  if (bind) steps.push(`start a sailor there with --allow-binds ${clean(bind[1])}`);
+  if (/host's network/.test(why)) steps.push("start a sailor with --allow-host-network");
   if (/drain/.test(why)) {
     for await (const node of deck.nodes()) {
       if (node.eligibility === "eligible") continue;

@@ -98,6 +98,7 @@ function putMast(world: World, draft: Draft, input: Extract<Input, { kind: "hell
     labels: hello.labels,
     engineId: hello.engineId,
     runtimes: hello.runtimes,
+    ...(hello.allows ? { allows: hello.allows } : {}),
     capacity: hello.capacity,
     version: hello.version,
     status: "ready",

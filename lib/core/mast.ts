@@ -2,6 +2,7 @@
  * A mast: the deck's record of one node, the machine of one sailor.
  * Owns the durable record and the live figures beside it, which touch no store.
  */
+import type { Bounds } from "./bounds.ts";
 
 /** ready: heard of; down: silent for longer than the node timeout (its attempts are unknown or replaced). */
 export type MastStatus = "ready" | "down";
@@ -25,6 +26,8 @@ export interface MastRecord {
   readonly labels: Readonly<Record<string, string>>;
   readonly engineId: string;
   readonly runtimes: readonly ("docker" | "process")[];
+  /** Absent: its sailor is older and does not say. */
+  readonly allows?: Bounds;
   readonly capacity: Capacity;
   readonly version: string;
   readonly status: MastStatus;

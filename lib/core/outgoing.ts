@@ -1,5 +1,6 @@
 /** Shapes of the session protocol that decisions read and make; their schemas are in messages/session.ts. */
 import type { AttemptState, Observation } from "./attempt.ts";
+import type { Bounds } from "./bounds.ts";
 import type { TaskSpec } from "./documents/task.ts";
 import type { Capacity, LocalUse, MachineStats } from "./mast.ts";
 
@@ -51,6 +52,8 @@ export interface Hello {
   readonly address: string | null;
   readonly engineId: string;
   readonly runtimes: readonly ("docker" | "process")[];
+  /** Absent: an older sailor. */
+  readonly allows?: Bounds;
   readonly capacity: Capacity;
   readonly labels: Readonly<Record<string, string>>;
   /** All attempts that are not both ended and acknowledged. */

@@ -122,6 +122,7 @@ export function nodeView(state: State, mast: MastRecord): NodeView {
     statusSince: rfc3339(mast.statusSinceMs),
     labels: { ...mast.labels },
     runtimes: [...mast.runtimes],
+    allows: mast.allows ? { ...mast.allows, binds: [...mast.allows.binds] } : null,
     engineId: mast.engineId,
     version: mast.version,
     cpu: { total: mast.capacity.cpuCores, reserved: (book?.cpuMillis ?? 0) / 1000 },

@@ -82,6 +82,8 @@ export const nodeView = z.object({
   statusSince: time,
   labels: z.record(z.string(), z.string()),
   runtimes: z.array(z.string()),
+  allows: z.object({ binds: z.array(z.string()), hostNetwork: z.boolean() }).nullable()
+    .describe("what its operator lets tasks do to the machine itself; null: its sailor does not say"),
   engineId: z.string(),
   version: z.string(),
   cpu: z.object({ total: z.number(), reserved: z.number() }).describe("cores; reserved by all sailors of its Engine"),

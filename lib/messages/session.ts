@@ -100,6 +100,8 @@ const hello = z.object({
   address: z.string().max(255).nullable(),
   engineId: z.string().min(1).max(255),
   runtimes: z.array(z.enum(["docker", "process"])).max(4),
+  /** Of the machine itself; sailors of earlier versions do not say. */
+  allows: z.object({ binds: z.array(z.string().max(4096)).max(1_000), hostNetwork: z.boolean() }).optional(),
   capacity: z.object({ cpuCores: z.number(), memoryBytes: z.number(), diskBytes: z.number() }),
   labels: z.record(z.string().max(256), z.string().max(1024)),
   /** All attempts that are not both ended and acknowledged. */

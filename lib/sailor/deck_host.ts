@@ -27,7 +27,7 @@ export interface DeckHostOptions {
   readonly fleet: () => Fleet;
   readonly runtimes: readonly Runtime[];
   /** What a hello says of this process and never changes. */
-  readonly about: Pick<Hello, "version" | "nodeId" | "name" | "instance" | "address" | "labels">;
+  readonly about: Pick<Hello, "version" | "nodeId" | "name" | "instance" | "address" | "labels" | "allows">;
   readonly reserve: { readonly cpuCores: number; readonly memoryBytes: number };
   readonly adopt: boolean;
   readonly stats: () => Promise<MachineStats>;

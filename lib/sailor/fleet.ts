@@ -9,6 +9,7 @@ import type { LocalUse } from "../core/mast.ts";
 import { reservationOf } from "../core/rudder/filters.ts";
 import type { Entry, EntryDocument, Journal } from "./journal.ts";
 import { LOCAL } from "./journal.ts";
+import type { Gate } from "./gate.ts";
 import { keepEnded } from "./retention.ts";
 import { createSlots } from "./slots.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -19,6 +20,7 @@ export interface FleetOptions {
   readonly journal: Journal;
   readonly runtimes: readonly Runtime[];
   readonly prober: Prober;
+  readonly gate: Gate;
   readonly width: number;
   readonly signal: AbortSignal;
   /** What a supervisor reports has changed. */
@@ -115,13 +117,14 @@ export class Fleet {
   }
 
   #supervise(entry: Entry, document: EntryDocument): Supervisor {
-    const { runtimes, journal, prober, clock, logger, onChange } = this.#o;
+    const { runtimes, journal, prober, gate, clock, logger, onChange } = this.#o;
     const supervisor = new Supervisor({
       entry,
       spec: document.spec,
       runtime: runtimes.find((r) => r.kind === document.spec.runtime) ?? runtimes[0],
       journal,
       prober,
+      gate,
       clock,
       logger,
       slots: this.#slots,

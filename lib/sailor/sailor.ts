@@ -12,6 +12,8 @@ import type { Prober, Runtime } from "../contracts/runtime.ts";
 import type { Store } from "../contracts/store.ts";
 import { VALUE_BYTES_MAX } from "../contracts/store.ts";
 import { attemptId as idOfAttempt } from "../core/attempt.ts";
+import type { Bounds } from "../core/bounds.ts";
+import { NOTHING_ALLOWED } from "../core/bounds.ts";
 import type { AttemptState, Observation } from "../core/attempt.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
 import type { MachineStats } from "../core/mast.ts";
@@ -20,6 +22,7 @@ import { awaitBind } from "../session/bound_link.ts";
 import { createStreamMux } from "../session/stream_mux.ts";
 import { createDeckHost } from "./deck_host.ts";
 import { Fleet } from "./fleet.ts";
+import { createGate } from "./gate.ts";
 import { keepJoined, keepStreams } from "./join.ts";
 import { LOCAL, newEntry, openJournal } from "./journal.ts";
 import { serveStream } from "./serve_streams.ts";
@@ -46,6 +49,16 @@ export interface SailorOptions {
   readonly adopt: boolean;
   /** Containers that are made or started at once. */
   readonly width?: number;
+  /** What tasks may do to this machine, and how its paths are looked at. Absent: nothing. */
+  readonly ground?: Ground;
+}
+
+export interface Ground {
+  readonly bounds: Bounds;
+  /** Of Engines that lie on this machine. */
+  readonly sockets: readonly string[];
+  /** Where a path leads; throws a sentence when that cannot be told. */
+  readonly realPathOf: (path: string) => Promise<string>;
 }
 
 export interface LocalTask {
@@ -92,12 +105,13 @@ export interface Sailor {
 }
 
 const SLOTS_DEFAULT = 8;
+const NO_GROUND: Ground = { bounds: NOTHING_ALLOWED, sockets: [], realPathOf: (path) => Promise.resolve(path) };
 /** A record's key and the store's own bookkeeping. */
 const RECORD_OVERHEAD_BYTES = 1_024;
 
 /** Reads the journal, finds its containers again and goes on with them. Waits for no Engine: one that is away is looked for. */
 export async function createSailor(options: SailorOptions): Promise<Sailor> {
-  const { clock, random, logger, runtimes, machine, identity } = options;
+  const { clock, random, logger, runtimes, machine, identity, ground = NO_GROUND } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const journal = await openJournal({ store: options.store, clock, logger, signal });
@@ -119,6 +133,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       instance: random.uuid(),
       address: options.address,
       labels: { ...options.labels },
+      allows: { binds: [...ground.bounds.binds], hostNetwork: ground.bounds.hostNetwork },
     },
     reserve: options.reserve,
     adopt: options.adopt,
@@ -137,6 +152,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
     journal,
     runtimes,
     prober: options.prober,
+    gate: createGate({ node: identity.name, ...ground }),
     width: options.width ?? SLOTS_DEFAULT,
     signal,
     onChange: host.changed,

@@ -17,6 +17,7 @@ import type { AttemptCause, AttemptReport } from "../core/outgoing.ts";
 import type { RestartDecision } from "../core/restart.ts";
 import { afterExit, afterUnhealthy } from "../core/restart.ts";
 import { containerSpec } from "./container_spec.ts";
+import type { Gate } from "./gate.ts";
 import type { HealthWatch } from "./health.ts";
 import { watchHealth } from "./health.ts";
 import type { Entry, Journal, Outcome } from "./journal.ts";
@@ -34,6 +35,7 @@ export interface SupervisorOptions {
   readonly runtime: Runtime;
   readonly journal: Journal;
   readonly prober: Prober;
+  readonly gate: Gate;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How many may be created or started at once. */
@@ -178,6 +180,7 @@ export class Supervisor {
       return "again";
     }
     try {
+      await this.#admitted();
       if (spec.pull === "always") await this.#pullImage();
       await this.#create();
     } catch (error) {
@@ -192,7 +195,10 @@ export class Supervisor {
   async #create(): Promise<void> {
     const signal = new AbortController().signal;
     const create = () =>
-      this.#o.slots.use(() => this.runtime.create(containerSpec(this.name, this.entry, this.spec), signal));
+      this.#o.slots.use(async () =>
+        // Asked anew: since the first time links may have been turned, and a pull takes its time.
+        await this.runtime.create(containerSpec(this.name, this.entry, await this.#admitted()), signal)
+      );
     try {
       await create();
     } catch (error) {
@@ -200,6 +206,16 @@ export class Supervisor {
       await this.#pullImage();
       if (!this.#stopWanted()) await create();
     }
+  }
+
+  /** What to make of the task; throws when this machine's operator does not allow it. */
+  async #admitted(): Promise<TaskSpec> {
+    const { spec, runtime } = this;
+    // A sailor without the runtime has no other to offer: an image is no program of the host.
+    if (runtime.kind !== spec.runtime) throw new RuntimeError("invalid", `this sailor has no ${spec.runtime} runtime`);
+    const admission = await this.#o.gate(spec);
+    if (admission.kind === "refused") throw new RuntimeError("invalid", admission.message);
+    return admission.spec;
   }
 
   async #pullImage(): Promise<void> {

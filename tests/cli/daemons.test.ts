@@ -77,6 +77,8 @@ Deno.test("sailorOptions() reads all its flags", () => {
     join: "deck",
     labels: ["zone=eu,disk=ssd", "a="],
     runtime: "docker,process",
+    allowBinds: ["/srv", "/data"],
+    allowHostNetwork: true,
     reserveCpu: "0.5",
     reserveMemory: "512MiB",
     advertiseHost: "host-a.example",
@@ -99,12 +101,28 @@ Deno.test("sailorOptions() reads all its flags", () => {
     joinToken: { kind: "text", token: "t-that-is-long-enough" },
     labels: { zone: "eu", disk: "ssd", a: "" },
     runtimes: ["docker", "process"],
+    allowBinds: ["/srv", "/data"],
+    allowHostNetwork: true,
     reserveCpuCores: 0.5,
     reserveMemoryBytes: 512 * 2 ** 20,
     advertiseHost: "host-a.example",
     registryAuthFile: "/auth.json",
     adopt: true,
   });
+});
+
+Deno.test("a sailor allows nothing of its host unless told, and --allow-binds takes absolute paths", async () => {
+  const { runtimes, allowBinds, allowHostNetwork } = sailorOptions(context(), SAILOR);
+  assert.deepEqual({ runtimes, allowBinds, allowHostNetwork }, {
+    runtimes: ["docker"],
+    allowBinds: [],
+    allowHostNetwork: false,
+  });
+  for (const path of ["srv", "./srv", "/srv:/in", ""]) {
+    const { code, err } = await ormen(["sailor", "--allow-binds", "/data", path]);
+    assert.equal(code, 2);
+    assert.match(err, /^error: --allow-binds needs an absolute path without colons/);
+  }
 });
 
 const JOINS: readonly [string, string][] = [

@@ -153,6 +153,7 @@ export function node(changes: Partial<NodeView> = {}): NodeView {
     statusSince: at(300),
     labels: { zone: "eu" },
     runtimes: ["docker"],
+    allows: null,
     engineId: "e1",
     version: "0.1.0",
     cpu: { total: 8, reserved: 1.5 },

@@ -94,7 +94,7 @@ testWithEngine(
 testWithEngine(
   "volumes: a host path read-only, a named one that outlives its task",
   (engine) =>
-    Fleet.use(engine, {}, async (fleet) => {
+    Fleet.use(engine, { sailorFlags: (_, dir) => ["--allow-binds", dir] }, async (fleet) => {
       await Deno.writeTextFile(`${fleet.dir}/given`, "given\n");
       const readOnly = { image, volumes: [`${fleet.dir}:/data:ro`] };
       await fleet.submit({ ...readOnly, name: "ro", cmd: sh("cat /data/given; echo x > /data/made") });

@@ -98,7 +98,8 @@ export interface FleetOptions {
   /** They dial the deck, instead of being dialled. */
   readonly join?: boolean;
   readonly deckFlags?: readonly string[];
-  readonly sailorFlags?: (index: number) => readonly string[];
+  /** `dir` is the fleet's. */
+  readonly sailorFlags?: (index: number, dir: string) => readonly string[];
 }
 
 /** A deck and its sailors. `use` runs with them; everything is gone afterwards. */
@@ -157,7 +158,7 @@ export class Fleet {
       "--data-dir",
       `${this.dir}/sailor-${index}`,
       ...this.options.join ? ["--join", this.url] : [],
-      ...this.options.sailorFlags?.(index) ?? [],
+      ...this.options.sailorFlags?.(index, this.dir) ?? [],
     ], { env: { DOCKER_HOST: this.engine?.host ?? "unix:///nowhere/docker.sock" } });
   }
 

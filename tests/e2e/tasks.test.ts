@@ -10,7 +10,7 @@ const sh = (script: string) => ["sh", "-c", script];
 testWithEngine(
   "tasks: exit codes, output, files, environment, user, volumes, limits, restarts",
   (engine) =>
-    Fleet.use(engine, {}, async (fleet) => {
+    Fleet.use(engine, { sailorFlags: (_, dir) => ["--allow-binds", dir] }, async (fleet) => {
       await fleet.submit({ name: "three", image, cmd: sh("echo out; echo err >&2; exit 3") });
       const three = await fleet.until("three", "failed");
       assert.equal(three.attempt!.exitCode, 3);

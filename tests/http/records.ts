@@ -55,6 +55,7 @@ export function nodeView(more: Partial<NodeView> = {}): NodeView {
     statusSince: "2026-11-22T13:31:04.000Z",
     labels: {},
     runtimes: ["docker"],
+    allows: null,
     engineId: "engine",
     version: "0.1.0",
     cpu: { total: 4, reserved: 0 },

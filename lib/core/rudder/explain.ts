@@ -31,6 +31,10 @@ function describe(reason: RefusalReason, group: readonly Refusal[], demand: Dema
       return `${one ? "has" : "have"} no ${details} runtime`;
     case "constraint":
       return `${one ? "does" : "do"} not meet ${details}`;
+    case "bind":
+      return `${one ? "does" : "do"} not allow the bind ${details} (--allow-binds)`;
+    case "hostNetwork":
+      return `${one ? "does" : "do"} not allow the host's network (--allow-host-network)`;
     case "hostPort":
       return `${one ? "has" : "have"} host port ${details} taken`;
     case "memory":

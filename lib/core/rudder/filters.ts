@@ -2,6 +2,7 @@
  * Whether a task can run on a node. Each filter refuses with what a person needs to know; the first refusal counts.
  * Order: what no amount of freed capacity would change stands first.
  */
+import { overstepOf } from "../bounds.ts";
 import type { Constraint, TaskSpec } from "../documents/task.ts";
 import { DEFAULT_CPU_CORES, DEFAULT_MEMORY_BYTES } from "../documents/task.ts";
 import type { Reservation } from "../attempt.ts";
@@ -34,12 +35,14 @@ export type RefusalReason =
   | "draining"
   | "runtime"
   | "constraint"
+  | "bind"
+  | "hostNetwork"
   | "hostPort"
   | "memory"
   | "cpu"
   | "disk";
 
-/** `amount` is what is free (memory, disk: bytes; cpu: thousandths); `detail` names a port or a constraint. */
+/** `amount` is what is free (memory, disk: bytes; cpu: thousandths); `detail` names a port, a constraint or a path. */
 export interface Refusal {
   readonly kind: "refusal";
   readonly reason: RefusalReason;
@@ -86,6 +89,8 @@ export function examine(
   if (!mast.runtimes.includes(spec.runtime)) return refusal("runtime", 0, spec.runtime);
   const unmet = spec.constraints.find((c) => !meets(mast, c));
   if (unmet) return refusal("constraint", 0, `${unmet.attribute} ${unmet.operator} ${unmet.value}`);
+  const forbidden = forbiddenBy(mast, spec);
+  if (forbidden) return forbidden;
 
   const book = state.books.get(mast.engineId);
   const unbooked = unbookedUseOf(mast.engineId);
@@ -110,6 +115,20 @@ export function examine(
 
 function refusal(reason: RefusalReason, amount = 0, detail = ""): Refusal {
   return { kind: "refusal", reason, amount, detail };
+}
+
+/** An older sailor does not say what it allows: it is asked to run the task, as ever. */
+function forbiddenBy({ allows }: MastRecord, spec: TaskSpec): Refusal | undefined {
+  const overstep = allows && overstepOf(spec, allows);
+  switch (overstep?.kind) {
+    case "bind":
+    case "socket":
+      return refusal("bind", 0, overstep.path);
+    case "hostNetwork":
+      return refusal("hostNetwork");
+    default:
+      return undefined;
+  }
 }
 
 function meets(mast: MastRecord, constraint: Constraint): boolean {
