@@ -98,7 +98,8 @@ function printUnit(context: Context, flags: SailorFlags, args: readonly string[]
     ...withoutSecrets(flags),
     joinTokenFile: undefined,
   });
-  const unit = systemdUnit({ who: "sailor", args, runtimes: namesOf("--runtime", flags.runtime, RUNTIMES) });
+  const runtimes = namesOf("--runtime", flags.runtime, RUNTIMES);
+  const unit = systemdUnit({ who: "sailor", args, runtimes, binds: (flags.allowBinds ?? []).length > 0 });
   if (flags.json) printJson(context.io, { unit });
   else context.io.out(unit);
   return 0;

@@ -6,6 +6,8 @@ export interface UnitOptions {
   readonly args: readonly string[];
   /** Of a sailor: docker, process. */
   readonly runtimes: readonly string[];
+  /** Of a sailor: it judges paths of the host, and has to see them as the Engine does. */
+  readonly binds?: boolean;
 }
 
 const PROGRAM = "/usr/local/bin/ormen";
@@ -20,7 +22,7 @@ const FILE_FLAGS = [
   "--tls-key",
 ];
 
-export function systemdUnit({ who, args, runtimes }: UnitOptions): string {
+export function systemdUnit({ who, args, runtimes, binds = false }: UnitOptions): string {
   const usesDocker = runtimes.includes("docker");
   const usesProcesses = runtimes.includes("process");
   const { words, credentials } = handOver(args);
@@ -41,15 +43,16 @@ export function systemdUnit({ who, args, runtimes }: UnitOptions): string {
     "",
     `# Data in /var/lib/ormen-${who}, the unpacked program in /var/cache/ormen-${who}.`,
     // Deck and sailor of one machine have users of their own: the deck must not reach the Engine through the sailor's.
-    ...(usesProcesses ? ["User=root"] : ["DynamicUser=yes", `User=ormen-${who}`]),
+    ...(usesProcesses || binds ? ["User=root"] : ["DynamicUser=yes", `User=ormen-${who}`]),
     `StateDirectory=ormen-${who}`,
     "StateDirectoryMode=0700",
     `CacheDirectory=ormen-${who}`,
+    "CacheDirectoryMode=0700",
     `Environment=XDG_CACHE_HOME=/var/cache/ormen-${who}`,
-    ...(usesDocker && !usesProcesses ? ["SupplementaryGroups=docker"] : []),
+    ...(usesDocker && !usesProcesses && !binds ? ["SupplementaryGroups=docker"] : []),
     ...credentials.map(({ name, path }) => `LoadCredential=${name}:${path}`),
-    ...(usesProcesses ? [] : HARDENING),
-    ...(who === "deck" ? DECK_HARDENING : []),
+    ...(usesProcesses ? [] : [...HARDENING, ...(binds ? SEES_THE_HOST : SEES_LITTLE)]),
+    ...(who === "deck" ? DECK_HARDENING : usesProcesses ? [] : ["RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"]),
     "",
     "[Install]",
     "WantedBy=multi-user.target",
@@ -85,12 +88,8 @@ const HARDENING = [
   "",
   "# It needs the network, its data and nothing else. V8 compiles at run time: no MemoryDenyWriteExecute.",
   "NoNewPrivileges=yes",
-  "CapabilityBoundingSet=",
   "AmbientCapabilities=",
   "ProtectSystem=strict",
-  "ProtectHome=yes",
-  "PrivateTmp=yes",
-  "PrivateDevices=yes",
   "ProtectKernelTunables=yes",
   "ProtectKernelModules=yes",
   "ProtectKernelLogs=yes",
@@ -101,13 +100,31 @@ const HARDENING = [
   "RestrictRealtime=yes",
   "RestrictSUIDSGID=yes",
   "LockPersonality=yes",
-  "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
   "SystemCallArchitectures=native",
+  "SystemCallFilter=@system-service",
+  "SystemCallFilter=~@privileged @resources",
+  // Told, not killed: V8 asks for what only some machines have, and does without.
+  "SystemCallErrorNumber=EPERM",
   "UMask=0077",
 ];
 
-/** The deck never speaks to an Engine: its socket is out of sight. */
-const DECK_HARDENING = ["InaccessiblePaths=-/run/docker.sock -/var/run/docker.sock", "ProtectProc=invisible"];
+const SEES_LITTLE = ["CapabilityBoundingSet=", "ProtectHome=yes", "PrivateTmp=yes", "PrivateDevices=yes"];
+
+/** Behind a /tmp or /home of its own it would take an Engine's link for a path that does not exist. */
+const SEES_THE_HOST = [
+  "# It follows links in paths that tasks may bind: it sees every file's name, as root, and may write to none.",
+  "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
+  "ProtectHome=read-only",
+];
+
+/** The deck never speaks to an Engine, nor to anybody over a socket of this machine: none can be opened. */
+const DECK_HARDENING = [
+  "RestrictAddressFamilies=AF_INET AF_INET6",
+  "InaccessiblePaths=-/run/docker.sock -/var/run/docker.sock -/run/containerd -/run/podman",
+  "ProtectProc=invisible",
+  "ProcSubset=pid",
+  "PrivateUsers=yes",
+];
 
 /** As systemd.service(5) reads ExecStart: % and $ are its own. */
 function quote(word: string): string {
