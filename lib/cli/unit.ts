@@ -20,6 +20,7 @@ const FILE_FLAGS = [
   "--registry-auth",
   "--tls-cert",
   "--tls-key",
+  "--ca",
 ];
 
 export function systemdUnit({ who, args, runtimes, binds = false }: UnitOptions): string {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
-import { Fleet, http } from "./support.ts";
+import { command, Fleet, http } from "./support.ts";
 
 const OPEN = "open";
 
@@ -63,3 +63,30 @@ testWithEngine(
       );
     }),
 );
+
+const UNKEEPABLE: readonly { name: string; env: Record<string, string>; says: RegExp }[] = [
+  {
+    name: "an Engine of another machine",
+    env: { DOCKER_HOST: "tcp://engine.example:2376" },
+    says: /^error: --allow-binds cannot be kept: the Engine at tcp:\/\/engine\.example:2376 may be on another machine/m,
+  },
+  {
+    name: "a path that leads nowhere",
+    env: {},
+    says: /^error: --allow-binds .*\/link: .*is a link to what does not exist/m,
+  },
+];
+for (const { name, env, says } of UNKEEPABLE) {
+  Deno.test(`bounds: a sailor does not start with bounds that it cannot keep: ${name}`, async () => {
+    const dir = await Deno.makeTempDir();
+    try {
+      await Deno.symlink(`${dir}/nowhere`, `${dir}/link`);
+      const flags = ["--data-dir", `${dir}/data`, "--allow-binds", `${dir}/link`];
+      const { code, stderr } = await command(["sailor", "-p", "0", ...flags], env);
+      assert.equal(code, 1);
+      assert.match(stderr, says);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+}
