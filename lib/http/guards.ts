@@ -27,11 +27,14 @@ export function createGuard(auth: AuthOptions): Guard {
   const hosts = new Set([auth.listenHost, ...auth.advertiseHosts ?? []].map((host) => hostname(host)));
   return (request) => {
     const host = request.headers.get("host") ?? authorityOf(request.url);
-    if (!anyHost && !isLoopback(hostname(host)) && !hosts.has(hostname(host))) {
+    // A request may bear a whole address in place of a path (RFC 9112, 3.2.2), and name another host there.
+    const named = anyHost ? [] : [host, authorityOf(request.url)];
+    const foreign = named.find((name) => !isLoopback(name) && !hosts.has(hostname(name)));
+    if (foreign !== undefined) {
       return new Refusal(
         403,
         "hostRefused",
-        `"${host.slice(0, 255)}" is not a name of this server; use localhost, or start it with a token`,
+        `"${foreign.slice(0, 255)}" is not a name of this server; use localhost, or start it with a token`,
       );
     }
     const origin = foreignOrigin(request.headers, host);
