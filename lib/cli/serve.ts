@@ -5,7 +5,8 @@ import { FRAME_BYTES_MAX } from "../messages/session.ts";
 import type { Clock } from "../contracts/clock.ts";
 import type { Dialer } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { ListenOptions } from "./options.ts";
+import { CommandFailure } from "./failure.ts";
+import { isLoopback, type ListenOptions } from "./options.ts";
 import { currentTokens } from "./token_file.ts";
 
 export interface Listening {
@@ -18,7 +19,7 @@ export interface App {
   fetch(request: Request, info: { remoteAddr: { hostname?: string } }): Response | Promise<Response>;
 }
 
-/** Throws Deno.errors.AddrInUse when the port is taken. */
+/** Throws Deno.errors.AddrInUse when the port is taken, and CommandFailure where localhost is another machine's name. */
 export async function listen(options: ListenOptions, app: App): Promise<Listening> {
   const tls = options.tls && {
     cert: await Deno.readTextFile(options.tls.certFile),
@@ -31,7 +32,14 @@ export async function listen(options: ListenOptions, app: App): Promise<Listenin
   };
   const quiet = { hostname, port: options.port, onListen: () => {} };
   const server = tls ? Deno.serve({ ...quiet, ...tls }, handler) : Deno.serve(quiet, handler);
-  const { port } = server.addr as Deno.NetAddr;
+  const { port, hostname: bound } = server.addr as Deno.NetAddr;
+  if (isLoopback(hostname) && !isLoopback(bound)) {
+    // In the turn that bound it: no request has been taken yet.
+    await server.shutdown();
+    throw new CommandFailure(`cannot listen on ${hostname}: on this machine that name leads to ${bound}, a network`, [
+      "say -H 127.0.0.1, or mend /etc/hosts",
+    ]);
+  }
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${tls ? "https" : "http"}://${host}:${port}`,
