@@ -5,6 +5,7 @@
  * is therefore given up here after CLOSE_WITHIN_MS, while the socket itself goes when TCP gives it up.
  */
 import type { Dialer, Link } from "../contracts/link.ts";
+import { tlsProblem } from "../messages/tls.ts";
 
 const CONNECT_WITHIN_MS = 5_000;
 /** A peer that does not answer the closing handshake is let go of after this. */
@@ -96,22 +97,26 @@ export function linkOf(socket: WebSocket, frameBytesMax: number): Link {
   };
 }
 
-/** The type lacks headers, which Deno takes since 2.5. */
-const SocketWithHeaders = WebSocket as unknown as new (
+/** The type lacks these options, which Deno takes. */
+const SocketWithOptions = WebSocket as unknown as new (
   url: string,
-  options: { headers: Record<string, string> },
+  options: { headers: Record<string, string>; client?: Deno.HttpClient },
 ) => WebSocket;
 
 /**
  * Takes ws, wss, http and https addresses; the token goes into the Authorization header. `dial` rejects with a
  * sentence such as `cannot reach ws://host:port: connection refused`, which never holds more of the address.
+ * With TLS the other end's certificate must be for the name that is dialled, and signed by an authority of the system
+ * or one of `caCerts` (PEM).
  */
-export function createDialer(frameBytesMax: number): Dialer {
+export function createDialer(frameBytesMax: number, caCerts: readonly string[] = []): Dialer {
+  // Lives as long as the process, as its dialer does.
+  const client = caCerts.length === 0 ? undefined : Deno.createHttpClient({ caCerts: [...caCerts] });
   return {
     async dial(url, { token, signal }) {
       const address = new URL(url.replace(/^http/, "ws"));
       const name = `${address.protocol}//${address.host}`;
-      const outcome = await connect(address.href, token, signal);
+      const outcome = await connect(address.href, { token, signal, client });
       if (outcome.kind === "open") return linkOf(outcome.socket, frameBytesMax);
       const reason = outcome.message === TCP_FAILED ? await whyNoConnection(address) : outcome.message;
       throw new Error(`cannot reach ${name}: ${reason}`);
@@ -123,11 +128,15 @@ type Outcome =
   | { readonly kind: "open"; readonly socket: WebSocket }
   | { readonly kind: "failed"; readonly message: string };
 
-function connect(url: string, token: string | undefined, signal: AbortSignal | undefined): Promise<Outcome> {
+function connect(
+  url: string,
+  { token, signal, client }: { token?: string; signal?: AbortSignal; client?: Deno.HttpClient },
+): Promise<Outcome> {
   if (signal?.aborted) return Promise.resolve({ kind: "failed", message: "given up" });
   return new Promise((resolve) => {
-    const socket = new SocketWithHeaders(url, {
+    const socket = new SocketWithOptions(url, {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      ...(client ? { client } : {}),
     });
     const timer = setTimeout(() => fail(`no answer within ${CONNECT_WITHIN_MS / 1000} s`), CONNECT_WITHIN_MS);
     const abort = () => fail("given up");
@@ -158,7 +167,7 @@ function reasonOf(event: ErrorEvent): string {
   const status = /^Invalid status code: (\d+)/.exec(text)?.[1];
   if (status === "401" || status === "403") return `it does not accept the token (status ${status})`;
   if (status !== undefined) return `it answered with status ${status}`;
-  return text || "the connection failed";
+  return tlsProblem(text) ?? (text || "the connection failed");
 }
 
 /** WebSocket does not tell a refused connection from an unreachable host; a plain one to the same place does. */

@@ -5,6 +5,8 @@
 import type { Command } from "commander";
 import { connect, type Deck } from "../client/client.ts";
 import type { Io } from "./io.ts";
+import { CommandFailure } from "./failure.ts";
+import { readTextFile } from "./text_file.ts";
 import { tokensIn } from "./token_file.ts";
 
 export interface Context {
@@ -15,6 +17,7 @@ export interface Context {
 export interface DeckOption {
   readonly manager?: string;
   readonly tokenFile?: string;
+  readonly ca?: string;
 }
 
 export interface JsonOption {
@@ -26,7 +29,8 @@ export const DEFAULT_DECK = "localhost:5555";
 export function withDeck(command: Command): Command {
   return command
     .option("-m, --manager <address>", `the deck to talk to (default: ORMEN_DECK, else ${DEFAULT_DECK})`)
-    .option("--token-file <file>", "file with the deck's token (default: ORMEN_TOKEN)");
+    .option("--token-file <file>", "file with the deck's token (default: ORMEN_TOKEN)")
+    .option("--ca <file>", CA_HELP);
 }
 
 export function withJson(command: Command): Command {
@@ -50,7 +54,22 @@ export function action<A extends unknown[]>(
 
 export function deckOf(context: Context, options: DeckOption): Deck {
   const address = options.manager ?? (context.io.env("ORMEN_DECK") || DEFAULT_DECK);
-  return connect(address, { token: tokenOf(context.io, options.tokenFile) });
+  return connect(address, {
+    token: tokenOf(context.io, options.tokenFile),
+    caCerts: authoritiesOf(context.io, options.ca),
+  });
+}
+
+export const CA_HELP = "authority (PEM) to trust besides the system's (default: ORMEN_CA)";
+
+/** From the file, else from the one that ORMEN_CA names. */
+export function authoritiesOf(io: Io, file: string | undefined): string[] {
+  const path = file ?? (io.env("ORMEN_CA") || undefined);
+  if (path === undefined) return [];
+  const text = readTextFile(path, "the authority");
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g);
+  if (!certificates) throw new CommandFailure(`${path} holds no certificate (PEM)`, ["make one with  ormen cert ca"]);
+  return certificates;
 }
 
 /** From the file, else from ORMEN_TOKEN; null when there is none. */

@@ -30,7 +30,9 @@ export function addDeck(program: Command, context: Context, args: readonly strin
   withListen(command, DECK_PORT)
     .option(
       "-w, --workers <list>",
-      `sailors to dial, host:port, comma list or repeated; "" for none (default: ${DEFAULT_WORKERS[0]})`,
+      `sailors to dial, host:port or https://host:port, comma list or repeated; "" for none (default: ${
+        DEFAULT_WORKERS[0]
+      })`,
       collect,
     )
     .option("--worker-tokens <file>", "lines of host:port TOKEN, for sailors with a token other than the deck's");
@@ -89,10 +91,15 @@ export function deckOptions(context: Context, flags: DeckFlags): DeckOptions {
 }
 
 /** A sailor's listener has the deck's token unless the file names another. */
-function workersOf(addresses: readonly string[], own: TokenSource | null, file: string | undefined): Worker[] {
+function workersOf(
+  addresses: readonly { readonly address: string; readonly tls: boolean }[],
+  own: TokenSource | null,
+  file: string | undefined,
+): Worker[] {
   const named = file === undefined ? new Map<string, string>() : workerTokensIn(file);
-  return addresses.map((address) => ({
+  return addresses.map(({ address, tls }) => ({
     address,
+    tls,
     token: named.has(address) ? { kind: "worker", path: file!, address } : own,
   }));
 }

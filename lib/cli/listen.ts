@@ -1,7 +1,7 @@
 /** The options that deck, sailor and dev share: where to listen, who may call, where the data lie. */
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Context } from "./context.ts";
+import { authoritiesOf, CA_HELP, type Context } from "./context.ts";
 import { wrongUsage } from "./failure.ts";
 import { DB_TYPES, type DbType, defaultDataDir, type ListenOptions, LOG_FORMATS, type LogFormat } from "./options.ts";
 import { portOf, refuseOpenDoor } from "./options.ts";
@@ -16,6 +16,7 @@ export interface ListenFlags {
   readonly insecure?: boolean;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly ca?: string;
   readonly logFormat?: LogFormat;
   readonly json?: boolean;
   readonly printUnit?: boolean;
@@ -30,6 +31,7 @@ export function withListen(command: Command, port: number): Command {
     .option("--insecure", "listen on a network without a token")
     .option("--tls-cert <file>", "certificate (PEM): listen with TLS")
     .option("--tls-key <file>", "its key (PEM)")
+    .option("--ca <file>", CA_HELP)
     .option("--print-unit", "print a systemd unit that runs this, and exit");
 }
 
@@ -54,6 +56,7 @@ export function listenOptions(context: Context, who: string, flags: ListenFlags,
     tokens: listenerTokens(io, flags.tokenFile),
     insecure: flags.insecure === true,
     tls: flags.tlsCert && flags.tlsKey ? { certFile: flags.tlsCert, keyFile: flags.tlsKey } : null,
+    caCerts: authoritiesOf(io, flags.ca),
     dbType: flags.dbType,
     dataDir: absolute(flags.dataDir ?? defaultDataDir(who, port === defaultPort, port, io.env)),
     logFormat: flags.logFormat ?? (Deno.stderr.isTerminal() ? "pretty" : "json"),
@@ -68,5 +71,10 @@ function absolute(path: string): string {
 
 /** For checking flags where the files that they name are not: a token file counts as a token. */
 export function withoutSecrets<F extends ListenFlags>(flags: F): F {
-  return { ...flags, tokenFile: undefined, insecure: flags.insecure === true || flags.tokenFile !== undefined };
+  return {
+    ...flags,
+    tokenFile: undefined,
+    ca: undefined,
+    insecure: flags.insecure === true || flags.tokenFile !== undefined,
+  };
 }

@@ -37,6 +37,8 @@ export interface ListenOptions {
   readonly tokens: TokenSource | null;
   readonly insecure: boolean;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  /** PEM: authorities that are trusted, besides the system's, when this dials. */
+  readonly caCerts: readonly string[];
   readonly dbType: DbType;
   /** Absolute; not used by a memory deck. */
   readonly dataDir: string;
@@ -46,6 +48,8 @@ export interface ListenOptions {
 /** A sailor that the deck dials: `host:port` as given (it names the node), and the token of its own listener. */
 export interface Worker {
   readonly address: string;
+  /** Dialled with TLS. */
+  readonly tls: boolean;
   readonly token: TokenSource | null;
 }
 
@@ -141,18 +145,26 @@ export function labelsOf(flag: string, texts: readonly string[]): Record<string,
   return Object.fromEntries(entries);
 }
 
-/** Comma lists of `host:port`; an empty text is none. The port may be left out. */
-export function addressesOf(flag: string, texts: readonly string[], defaultPort: number): string[] {
-  const addresses = texts.flatMap((text) => text.split(",")).map((text) => text.trim()).filter((text) => text !== "");
-  return [
-    ...new Set(addresses.map((address) => {
-      const match = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/.exec(address);
-      if (!match || Number(match[2] ?? 1) < 1 || Number(match[2] ?? 1) > 65_535) {
-        throw wrongUsage(`${flag} is no address: "${address}"`, "write host:port, such as localhost:5556");
-      }
-      return match[2] === undefined ? `${match[1]}:${defaultPort}` : address;
-    })),
-  ];
+/** Comma lists of `host:port` or `https://host:port`; an empty text is none. The port may be left out. */
+export function addressesOf(
+  flag: string,
+  texts: readonly string[],
+  defaultPort: number,
+): { readonly address: string; readonly tls: boolean }[] {
+  const found = new Map<string, { readonly address: string; readonly tls: boolean }>();
+  for (const text of texts.flatMap((each) => each.split(",")).map((each) => each.trim())) {
+    if (text === "") continue;
+    const match = /^(https?:\/\/)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?\/?$/.exec(text);
+    if (!match || Number(match[3] ?? 1) < 1 || Number(match[3] ?? 1) > 65_535) {
+      throw wrongUsage(
+        `${flag} is no address: "${text}"`,
+        "write host:port, such as localhost:5556, or https://host:port",
+      );
+    }
+    const address = `${match[2]}:${match[3] ?? defaultPort}`;
+    if (!found.has(address)) found.set(address, { address, tls: match[1] === "https://" });
+  }
+  return [...found.values()];
 }
 
 /** `deck:5555` or a URL, as a URL. */

@@ -1,6 +1,7 @@
 /** The command tree: every command with its options, set up to throw instead of leaving the process. */
 import { Command } from "commander";
 import { COMMIT, VERSION } from "../version.ts";
+import { addCert } from "./cert.ts";
 import { addCompletions } from "./completions.ts";
 import { type Context, withExample } from "./context.ts";
 import { addDeck } from "./deck.ts";
@@ -37,6 +38,7 @@ export function buildProgram(context: Context, argv: readonly string[]): Command
   addMast(program, context);
   addEvents(program, context);
   addToken(program, context);
+  addCert(program, context);
   addCompletions(program, context);
   for (const command of allCommands(program)) tame(command, context);
   return program;

@@ -41,8 +41,8 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
       random: createSystemRandom(),
       logger,
       store,
-      dialer: dialerWithTokens(createDialer(FRAME_BYTES_MAX), workerTokens(options, logger, clock)),
-      workers: options.workers.map(({ address }) => ({ address })),
+      dialer: dialerWithTokens(createDialer(FRAME_BYTES_MAX, options.caCerts), workerTokens(options, logger, clock)),
+      workers: options.workers.map(({ address, tls }) => ({ address, tls })),
       settings: {
         version: VERSION,
         scheduler: options.scheduler,

@@ -86,7 +86,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       const token = options.joinToken === null
         ? undefined
         : currentTokens(options.joinToken, logger, () => clock.monoMs());
-      sailor.join(dialerWithTokens(createDialer(FRAME_BYTES_MAX), () => token?.()[0]), options.join);
+      sailor.join(dialerWithTokens(createDialer(FRAME_BYTES_MAX, options.caCerts), () => token?.()[0]), options.join);
     }
     const finished = Promise.withResolvers<void>();
     return {

@@ -4,6 +4,7 @@
  * connection could not be made.
  */
 import type { Problem } from "../messages/api.ts";
+import { tlsProblem } from "../messages/tls.ts";
 
 /**
  * `status` is the HTTP status, 0 when there was no answer. `code` is the problem's own, or one of
@@ -62,6 +63,8 @@ export function interrupted(error: unknown, address: string): DeckError {
 function reasonOf(error: unknown): string {
   const cause = (error as { cause?: unknown })?.cause;
   const text = `${messageOf(error)} ${cause === undefined ? "" : messageOf(cause)}`;
+  const tls = tlsProblem(text);
+  if (tls !== undefined) return tls;
   if (/connection refused/i.test(text)) return "connection refused";
   if (/failed to lookup address|dns error|name or service not known/i.test(text)) return "no such host";
   if (/timed? ?out/i.test(text)) return "timed out";
@@ -71,7 +74,6 @@ function reasonOf(error: unknown): string {
   ) {
     return "connection closed";
   }
-  if (/certificate|invalid peer|tls/i.test(text)) return `TLS: ${messageOf(cause ?? error)}`;
   return messageOf(cause ?? error);
 }
 

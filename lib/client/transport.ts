@@ -7,6 +7,8 @@ import { DeckError, interrupted, refusal, timedOut, unreachable } from "./errors
 export interface ConnectOptions {
   /** Sent as a bearer token. */
   readonly token?: string | null;
+  /** PEM: authorities that are trusted besides the system's. */
+  readonly caCerts?: readonly string[];
   /** How long one document may take to come, milliseconds; 30 s unless said. Streams have no limit. */
   readonly timeoutMs?: number;
 }
@@ -19,6 +21,12 @@ export interface RequestOptions {
   readonly timeoutMs?: number | null;
 }
 
+/** The type lacks the client, which Deno takes. */
+const SocketWithOptions = WebSocket as unknown as new (
+  url: string,
+  options: { headers: Record<string, string>; client?: Deno.HttpClient },
+) => WebSocket;
+
 export const DEFAULT_PORT = 5555;
 const TIMEOUT_MS = 30_000;
 
@@ -29,12 +37,15 @@ export class Transport {
   readonly url: string;
   readonly #token: string | null;
   readonly #timeoutMs: number;
+  readonly #caCerts: readonly string[];
+  #client: Deno.HttpClient | undefined;
 
   constructor(address: string, options: ConnectOptions) {
     this.url = urlOf(address);
     this.address = this.url.replace(/^http:\/\//, "");
     this.#token = options.token || null;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#caCerts = options.caCerts ?? [];
   }
 
   /** Throws `DeckError` unless the answer's status is 2xx. An abort by the caller's own signal passes through. */
@@ -54,6 +65,7 @@ export class Transport {
           ...options.headers,
         },
         body: options.body === undefined ? undefined : JSON.stringify(options.body),
+        ...this.#trust(),
       });
     } catch (error) {
       if (options.signal?.aborted) throw error;
@@ -107,12 +119,21 @@ export class Transport {
 
   /** An open socket; its failure before it opened is `unreachable`. */
   socket(path: string): Promise<WebSocket> {
-    const socket = new WebSocket(this.url.replace(/^http/, "ws") + path, { headers: this.authorization() });
+    const socket = new SocketWithOptions(this.url.replace(/^http/, "ws") + path, {
+      headers: this.authorization(),
+      ...this.#trust(),
+    });
     socket.binaryType = "arraybuffer";
     return new Promise((resolve, reject) => {
       socket.onopen = () => resolve(socket);
       socket.onerror = (event) => reject(unreachable(new Error((event as ErrorEvent).message), this.address));
     });
+  }
+
+  /** Made when it is needed: most decks are on loopback. */
+  #trust(): { client?: Deno.HttpClient } {
+    if (this.#caCerts.length === 0) return {};
+    return { client: this.#client ??= Deno.createHttpClient({ caCerts: [...this.#caCerts] }) };
   }
 
   authorization(): Record<string, string> {

@@ -29,7 +29,7 @@ export interface DeckOptions {
   readonly store: Store;
   readonly dialer: Dialer;
   /** `host:port` of sailors to dial, each with the token of its own listener, if it has one. */
-  readonly workers: readonly { readonly address: string; readonly token?: string }[];
+  readonly workers: readonly { readonly address: string; readonly tls?: boolean; readonly token?: string }[];
   readonly settings: Omit<Settings, "clusterId" | "term">;
   readonly commit: string;
   /** Called when another deck has taken over; this one has let go of everything. */

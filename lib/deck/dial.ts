@@ -15,7 +15,7 @@ const RETRY_MAX_MS = 2_000;
 const GOOD_SESSION_MS = 5_000;
 
 export async function keepDialling(options: {
-  readonly worker: { readonly address: string; readonly token?: string };
+  readonly worker: { readonly address: string; readonly tls?: boolean; readonly token?: string };
   readonly dialer: Dialer;
   readonly sessions: Sessions;
   readonly streams: StreamRelay;
@@ -25,10 +25,11 @@ export async function keepDialling(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { worker, dialer, sessions, streams, clock, random, logger, signal } = options;
+  const url = `${worker.tls ? "wss" : "ws"}://${worker.address}`;
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const link = await dialer.dial(`ws://${worker.address}${SESSION_PATH}`, { token: worker.token, signal });
+      const link = await dialer.dial(`${url}${SESSION_PATH}`, { token: worker.token, signal });
       const startedMs = clock.monoMs();
       const over = new AbortController();
       const reason = await sessions.accept(link, {
@@ -37,7 +38,7 @@ export async function keepDialling(options: {
         onWelcome: (sessionId) =>
           void keepStreamLink({
             dialer,
-            url: `ws://${worker.address}${STREAM_PATH}`,
+            url: `${url}${STREAM_PATH}`,
             token: worker.token,
             sessionId,
             clock,

@@ -30,8 +30,9 @@ Deno.test("deckOptions() has the defaults of the table", () => {
     tokens: null,
     insecure: false,
     tls: null,
+    caCerts: [],
     dbType: "persistent",
-    workers: [{ address: "localhost:5556", token: null }],
+    workers: [{ address: "localhost:5556", tls: false, token: null }],
     scheduler: "epvm",
     heartbeatMs: 2000,
     nodeTimeoutMs: 10_000,
@@ -45,11 +46,11 @@ Deno.test("deckOptions() reads workers and their tokens", async () => {
   await Deno.writeTextFile(file, "# tokens\nb:2 secret-of-sailor-b\n\n");
   const env = { ORMEN_TOKEN: "mine-and-long-enough" };
   const own = { kind: "text" as const, token: "mine-and-long-enough" };
-  const given = deckOptions(context({ env }), { ...DECK, workers: ["a,b:2", "c:3"], workerTokens: file });
+  const given = deckOptions(context({ env }), { ...DECK, workers: ["a,https://b:2", "c:3"], workerTokens: file });
   assert.deepEqual(given.workers, [
-    { address: "a:5556", token: own },
-    { address: "b:2", token: { kind: "worker", path: file, address: "b:2" } },
-    { address: "c:3", token: own },
+    { address: "a:5556", tls: false, token: own },
+    { address: "b:2", tls: true, token: { kind: "worker", path: file, address: "b:2" } },
+    { address: "c:3", tls: false, token: own },
   ]);
   assert.deepEqual(deckOptions(context(), { ...DECK, workers: [""] }).workers, []);
   await Deno.remove(file);
@@ -57,9 +58,14 @@ Deno.test("deckOptions() reads workers and their tokens", async () => {
 
 Deno.test("addressesOf() keeps each address once, as it was given", () => {
   assert.deepEqual(addressesOf("-w", ["localhost:8080,localhost:8081", "localhost:8080", "[::1]:9"], 5556), [
-    "localhost:8080",
-    "localhost:8081",
-    "[::1]:9",
+    { address: "localhost:8080", tls: false },
+    { address: "localhost:8081", tls: false },
+    { address: "[::1]:9", tls: false },
+  ]);
+  assert.deepEqual(addressesOf("-w", ["https://a:1,http://b,https://c/"], 5556), [
+    { address: "a:1", tls: true },
+    { address: "b:5556", tls: false },
+    { address: "c:5556", tls: true },
   ]);
 });
 
@@ -93,6 +99,7 @@ Deno.test("sailorOptions() reads all its flags", () => {
     tokens: { kind: "text", token: "t-that-is-long-enough" },
     insecure: false,
     tls: null,
+    caCerts: [],
     dbType: "persistent",
     dataDir: "/data",
     logFormat: "json",

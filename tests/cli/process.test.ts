@@ -63,6 +63,7 @@ COMP_WORDS=(${
     "-m",
     "--manager",
     "--token-file",
+    "--ca",
     "--wide",
     "--watch",
     "--json",

@@ -8,8 +8,17 @@ const COMMANDS = allCommands(buildProgram({ io: fakeIo(), exitCode: 0 }, []))
   .map(pathOf).filter((path) => path !== "");
 
 Deno.test("the command line has the commands that it should", () => {
-  const expected = "deck sailor dev run status stop logs exec mast events completions token".split(" ");
-  const verbs = ["mast drain", "mast resume", "mast rm", "token create", "token list", "token revoke"];
+  const expected = "deck sailor dev run status stop logs exec mast events completions token cert".split(" ");
+  const verbs = [
+    "mast drain",
+    "mast resume",
+    "mast rm",
+    "token create",
+    "token list",
+    "token revoke",
+    "cert ca",
+    "cert issue",
+  ];
   assert.deepEqual([...COMMANDS].sort(), [...expected, ...verbs].sort());
 });
 
