@@ -117,10 +117,10 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
   }
 
   return {
-    async takeTerm() {
+    async takeTerm(atLeast = 1) {
       while (true) {
         const entry = await kv.get<number>(TERM);
-        const term = (entry.value ?? 0) + 1;
+        const term = Math.max((entry.value ?? 0) + 1, atLeast);
         const result = await kv.atomic().check(entry).set(TERM, term).commit();
         if (!result.ok) continue;
         // Older terms write no more: this is the last of them.

@@ -102,7 +102,7 @@ export function openMemoryStore({ clock, disk = createMemoryDisk(), fault }: Mem
   }
 
   return {
-    takeTerm: () => Promise.resolve(++disk.term),
+    takeTerm: (atLeast = 1) => Promise.resolve(disk.term = Math.max(disk.term + 1, atLeast)),
     async *load(): AsyncIterable<StoredRecord> {
       const rows = [...disk.records].map(([key, value]) => ({ key: JSON.parse(key) as Key, value }));
       for (const { key, value } of rows.sort((a, b) => compareKeys(a.key, b.key))) {

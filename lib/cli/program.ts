@@ -1,6 +1,7 @@
 /** The command tree: every command with its options, set up to throw instead of leaving the process. */
 import { Command } from "commander";
 import { COMMIT, VERSION } from "../version.ts";
+import { addBackup } from "./backup.ts";
 import { addCert } from "./cert.ts";
 import { addCompletions } from "./completions.ts";
 import { type Context, withExample } from "./context.ts";
@@ -11,6 +12,7 @@ import { addExec } from "./exec.ts";
 import { helpHint } from "./failure.ts";
 import { addLogs } from "./logs.ts";
 import { addMast } from "./mast.ts";
+import { addRestore } from "./restore.ts";
 import { addRun } from "./run.ts";
 import { addSailor } from "./sailor.ts";
 import { addStatus } from "./status.ts";
@@ -37,6 +39,8 @@ export function buildProgram(context: Context, argv: readonly string[]): Command
   addExec(program, context);
   addMast(program, context);
   addEvents(program, context);
+  addBackup(program, context);
+  addRestore(program, context);
   addToken(program, context);
   addCert(program, context);
   addCompletions(program, context);

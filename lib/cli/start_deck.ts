@@ -16,6 +16,7 @@ import { COMMIT, VERSION } from "../version.ts";
 import type { DeckOptions, Running } from "./options.ts";
 import { dialerWithTokens, listen, operatorTokens, upgrade } from "./serve.ts";
 import { currentTokens } from "./token_file.ts";
+import { keepBeforeMigration, refuseUnfinishedRestore, STORE_FILE } from "./store_files.ts";
 
 /** Events outnumber tasks: each has about six. */
 const EVENTS_PER_TASK = 6;
@@ -33,8 +34,9 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
   const dataDir = persistent ? await openDataDir(options.dataDir, "deck") : undefined;
   const finished = Promise.withResolvers<void>();
   try {
+    if (dataDir) await refuseUnfinishedRestore(dataDir.path);
     const store = dataDir
-      ? await openDenoKvStore({ path: join(dataDir.path, "deck.kv"), clock, logger })
+      ? await openDenoKvStore({ path: join(dataDir.path, STORE_FILE), clock, logger })
       : openMemoryStore({ clock });
     const deck = await createDeck({
       clock,
@@ -53,6 +55,7 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
         keepEventsMax: EVENTS_PER_TASK * options.keepTasks,
       },
       commit: COMMIT,
+      ...(dataDir ? { keepBackup: (backup) => keepBeforeMigration(dataDir.path, "deck", backup, logger) } : {}),
       onFenced: () => finished.reject(new Error("another deck has taken over this data; this one has ended")),
     });
     const app = createDeckApp({

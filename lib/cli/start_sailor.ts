@@ -25,6 +25,7 @@ import { isLoopback } from "./options.ts";
 import type { Running, SailorOptions } from "./options.ts";
 import { dialerWithTokens, listen, operatorTokens, upgrade } from "./serve.ts";
 import { currentTokens } from "./token_file.ts";
+import { keepBeforeMigration } from "./store_files.ts";
 
 export async function startSailor(options: SailorOptions): Promise<Running> {
   const clock = createSystemClock();
@@ -65,6 +66,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       address: host === null ? null : `${host}:${options.port}`,
       adopt: options.adopt,
       ground,
+      keepBackup: (backup) => keepBeforeMigration(dataDir.path, "sailor", backup, logger),
     });
     const app = createSailorApp({
       sailor,

@@ -188,6 +188,12 @@ export class Deck {
     return this.#transport.json("GET", "/v1/info");
   }
 
+  /** All that the deck knows, as a file for `ormen restore`. As it comes: whoever keeps it checks that it is whole. */
+  async backup(): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#transport.request("GET", "/v1/backup", { timeoutMs: null });
+    return response.body!;
+  }
+
   async *#pages<T, P extends { readonly next: string | null }>(
     path: string,
     filter: Record<string, string | boolean | undefined>,

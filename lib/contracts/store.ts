@@ -46,8 +46,8 @@ export type CommitOutcome =
   | { readonly kind: "unknown"; readonly error: Error };
 
 export interface Store {
-  /** Writes and returns a term one higher than the last; from then on older terms are fenced. */
-  takeTerm(): Promise<number>;
+  /** Writes and returns a term one higher than the last, and at least `atLeast`; from then on older terms are fenced. */
+  takeTerm(atLeast?: number): Promise<number>;
   /** Every record, in key order, without the store's own. */
   load(): AsyncIterable<StoredRecord>;
   commit(groups: readonly CommitGroup[], term: number): Promise<CommitOutcome>;

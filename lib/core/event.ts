@@ -24,7 +24,8 @@ export type EventKind =
   | "nodeRemoved"
   | "tokenCreated"
   | "tokenRevoked"
-  | "deckStarted";
+  | "deckStarted"
+  | "deckRestored";
 
 export interface EventRecord {
   /** Grows by one with each event; the id of the server-sent stream. */

@@ -110,17 +110,30 @@ export class State {
 
   /** The record as it stands, typed by its kind. */
   get<K extends RecordKind>(kind: K, id: string): Records[K] | undefined {
-    const maps = {
-      sail: this.sails,
-      spec: this.specs,
-      attempt: this.attempts,
+    if (kind === "cluster") return this.cluster as Records[K] | undefined;
+    return (this.#maps()[kind as Exclude<RecordKind, "cluster">] as ReadonlyMap<string, Records[K]>).get(id);
+  }
+
+  /** Every record as it stands now, by reference: later changes do not show. */
+  snapshot(): { readonly kind: RecordKind; readonly id: string; readonly record: Records[RecordKind] }[] {
+    const records: { kind: RecordKind; id: string; record: Records[RecordKind] }[] = [];
+    if (this.cluster) records.push({ kind: "cluster", id: "cluster", record: this.cluster });
+    for (const [kind, map] of Object.entries(this.#maps())) {
+      for (const [id, record] of map) records.push({ kind: kind as RecordKind, id, record });
+    }
+    return records;
+  }
+
+  #maps(): { readonly [K in Exclude<RecordKind, "cluster">]: ReadonlyMap<string, Records[K]> } {
+    return {
       mast: this.masts,
+      spec: this.specs,
+      sail: this.sails,
+      attempt: this.attempts,
       event: this.events,
       idempotency: this.idempotency,
       token: this.tokens,
     };
-    if (kind === "cluster") return this.cluster as Records[K] | undefined;
-    return (maps[kind as Exclude<RecordKind, "cluster">] as Map<string, Records[K]>).get(id);
   }
 
   book(engineId: string): EngineBook {

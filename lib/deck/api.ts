@@ -9,6 +9,8 @@ import type { MastLive, MastRecord } from "../core/mast.ts";
 import type { AttemptRecord } from "../core/attempt.ts";
 import type { Role } from "../core/token.ts";
 import type { Link } from "../contracts/link.ts";
+import type { VersionedRecord } from "../core/migrate.ts";
+import type { BackupHeader } from "../messages/backup.ts";
 import type { DeckInfo, EventView, NodeView, TaskDetailView, TaskView, TokenView } from "../messages/api.ts";
 
 export interface NewTask {
@@ -205,4 +207,8 @@ export interface DeckApi {
   notReady(): string | null;
   info(): DeckInfo;
   metrics(): DeckMetrics;
+  /** All records as of one moment. They are held by reference: nothing is copied. */
+  backup(): { readonly about: BackupAbout; readonly records: Iterable<VersionedRecord> };
 }
+
+export type BackupAbout = Omit<BackupHeader, "format" | "version">;

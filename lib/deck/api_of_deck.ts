@@ -1,9 +1,11 @@
 /** `DeckApi` over the loop and the committed records. */
+import type { Clock } from "../contracts/clock.ts";
 import type { Link } from "../contracts/link.ts";
 import type { Random } from "../contracts/random.ts";
 import type { NodeDecision } from "../core/decide_node.ts";
 import type { OpenBatchDecision, StopDecision, SubmitDecision } from "../core/decide_submit.ts";
 import type { RevokeDecision, TokenDecision } from "../core/decide_token.ts";
+import type { VersionedRecord } from "../core/migrate.ts";
 import type { Input, Settings } from "../core/input.ts";
 import type { State } from "../core/state.ts";
 import type { BatchReply, DeckApi, Found, LogRequest, SubmitReply, Unavailable } from "./api.ts";
@@ -12,6 +14,7 @@ import type { Feed } from "./feed.ts";
 import type { DeckFigures } from "./figures.ts";
 import type { Loop } from "./loop.ts";
 import { StoreUnavailable } from "./loop.ts";
+import { RECORD_VERSION } from "./records.ts";
 import * as reads from "./reads.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
@@ -28,6 +31,7 @@ export interface ApiParts {
   readonly streams: StreamRelay;
   readonly feed: Feed;
   readonly figures: DeckFigures;
+  readonly clock: Clock;
   readonly random: Random;
   readonly info: {
     readonly version: string;
@@ -100,7 +104,23 @@ export function createApi(parts: ApiParts): DeckApi {
       startedAt: rfc3339(info.startedMs),
     }),
     metrics: () => figures,
+    backup: () => ({
+      about: {
+        of: "deck",
+        clusterId: info.clusterId,
+        term: info.term,
+        sequence: loop.publishedSequence(),
+        program: info.version,
+        takenMs: parts.clock.wallMs(),
+      },
+      records: versioned(committed.snapshot()),
+    }),
   };
+}
+
+/** One after the other, as they are asked for. */
+function* versioned(records: ReturnType<State["snapshot"]>): Generator<VersionedRecord> {
+  for (const each of records) yield { ...each, version: RECORD_VERSION };
 }
 
 async function ask<T>(loop: Loop, input: Input): Promise<T | Unavailable> {

@@ -16,7 +16,9 @@ import { keepDialling } from "./dial.ts";
 import { createFeed } from "./feed.ts";
 import { createFigures } from "./figures.ts";
 import { startLoop } from "./loop.ts";
-import { buildStates, loadRecords } from "./records.ts";
+import type { KeepBackup } from "../session/open_records.ts";
+import { keepNoBackup, openRecords } from "../session/open_records.ts";
+import { buildStates, changesOf, DECK_RECORDS } from "./records.ts";
 import { createSessions } from "./sessions.ts";
 import { createStreamRelay } from "./streams.ts";
 
@@ -32,6 +34,8 @@ export interface DeckOptions {
   readonly workers: readonly { readonly address: string; readonly tls?: boolean; readonly token?: string }[];
   readonly settings: Omit<Settings, "clusterId" | "term">;
   readonly commit: string;
+  /** Keeps the records as they were before a migration; a store in memory is never old. */
+  readonly keepBackup?: KeepBackup;
   /** Called when another deck has taken over; this one has let go of everything. */
   readonly onFenced: () => void;
 }
@@ -46,8 +50,8 @@ export interface Deck {
 /** Throws when the store cannot be read or written, or was written by a newer version. */
 export async function createDeck(options: DeckOptions): Promise<Deck> {
   const { clock, random, logger, store } = options;
-  const term = await store.takeTerm();
-  const { working, committed } = buildStates(await loadRecords(store));
+  const { term, sequence, records } = await openRecords(store, DECK_RECORDS, options.keepBackup ?? keepNoBackup);
+  const { working, committed } = buildStates(changesOf(records));
   const clusterId = committed.cluster?.id ?? random.uuid();
   const settings: Settings = { ...options.settings, clusterId, term };
   const world = { state: working, settings, memory: createMemory() };
@@ -71,7 +75,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
     committed,
     store,
     term,
-    sequence: await store.lastSequence(),
+    sequence,
     clock,
     random,
     logger,
@@ -127,7 +131,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
     startedMs: clock.wallMs(),
   };
   return {
-    api: createApi({ loop, committed, settings, sessions, streams, feed, figures, random, info }),
+    api: createApi({ loop, committed, settings, sessions, streams, feed, figures, clock, random, info }),
     term,
     clusterId,
     async stop() {

@@ -44,6 +44,8 @@ export interface Loop {
   request<T>(input: Input): Promise<T>;
   post(input: Input): void;
   depth(): number;
+  /** Of the last group whose changes readers see. */
+  publishedSequence(): number;
   /** Null: the store takes writes; else why not. */
   storeProblem(): string | null;
   /** Ends after the turn that is under way. */
@@ -72,6 +74,7 @@ export function startLoop(options: LoopOptions): Loop {
   const mailbox: Waiting[] = [];
   const stopping = new AbortController();
   let sequence = options.sequence;
+  let published = options.sequence;
   let problem: string | null = null;
   let failures = 0;
   let probeDue = false;
@@ -94,6 +97,7 @@ export function startLoop(options: LoopOptions): Loop {
       wake();
     },
     depth: () => mailbox.length,
+    publishedSequence: () => published,
     storeProblem: () => problem,
     async stop() {
       stopping.abort();
@@ -133,8 +137,9 @@ export function startLoop(options: LoopOptions): Loop {
       sequences.push(sequence);
     }
     const durable = groups.length === 0 ? sequence : await commit(groups);
-    const published = sequences.findIndex((needed) => needed > durable);
-    const count = published < 0 ? decided.length : published;
+    const firstLost = sequences.findIndex((needed) => needed > durable);
+    const count = firstLost < 0 ? decided.length : firstLost;
+    published = Math.max(published, durable);
     publish(decided.slice(0, count));
     if (count < decided.length) takeBack(decided.slice(count));
   }

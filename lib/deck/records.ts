@@ -1,44 +1,57 @@
-/** How records lie in the store: key [kind, id], value with the version of its shape. Owns loading and migration. */
+/** How the deck's records lie in its store: key [kind, id], value with the version of its shape. */
 import type { Change, Store } from "../contracts/store.ts";
+import { newestVersion } from "../core/migrate.ts";
+import type { VersionedRecord } from "../core/migrate.ts";
 import type { RecordChange, RecordKind } from "../core/state.ts";
 import { State } from "../core/state.ts";
+import type { RecordForm } from "../session/open_records.ts";
+import { loadRecords as loadVersioned } from "../session/open_records.ts";
+import { MIGRATIONS } from "./migrations.ts";
 
-/** Raised when a record's shape changes in a way that needs migration. */
-export const RECORD_VERSION = 1;
+/** Complete by its type: a kind that is forgotten here would be lost at the next start. */
+const KINDS: Readonly<Record<RecordKind, true>> = {
+  sail: true,
+  spec: true,
+  attempt: true,
+  mast: true,
+  event: true,
+  idempotency: true,
+  cluster: true,
+  token: true,
+};
 
-export function changeToStore(change: RecordChange): Change {
-  const key = [change.kind, change.kind === "event" ? Number(change.id) : change.id];
-  return change.value === undefined
-    ? { kind: "delete", key }
-    : { kind: "put", key, value: { v: RECORD_VERSION, record: change.value } };
+export const DECK_RECORDS: RecordForm = {
+  read({ key, value }) {
+    const { v, record } = value as { v: number; record: unknown };
+    return { kind: String(key[0]), id: key[1], version: v, record };
+  },
+  write: ({ kind, id, version, record }) => ({ kind: "put", key: keyOf(kind, id), value: { v: version, record } }),
+  knows: (kind) => Object.hasOwn(KINDS, kind),
+  migrations: MIGRATIONS,
+};
+
+export const RECORD_VERSION = newestVersion(MIGRATIONS);
+
+export function changeToStore({ kind, id, value }: RecordChange): Change {
+  return value === undefined
+    ? { kind: "delete", key: keyOf(kind, id) }
+    : DECK_RECORDS.write({ kind, id, version: RECORD_VERSION, record: value });
 }
 
-const KINDS: ReadonlySet<string> = new Set<RecordKind>([
-  "sail",
-  "spec",
-  "attempt",
-  "mast",
-  "event",
-  "idempotency",
-  "cluster",
-  "token",
-]);
+function keyOf(kind: string, id: string | number): readonly [string, string | number] {
+  return [kind, kind === "event" ? Number(id) : id];
+}
 
 /** Everything in the store, in an order that makes lists come out oldest first. Throws on records of a newer version. */
 export async function loadRecords(store: Store): Promise<RecordChange[]> {
-  const changes: RecordChange[] = [];
-  for await (const { key, value } of store.load()) {
-    const [kind, id] = key;
-    if (!KINDS.has(String(kind))) continue;
-    const { v, record } = value as { v: number; record: never };
-    if (v > RECORD_VERSION) {
-      throw new Error(
-        `the store holds a ${kind} of version ${v}; this ormen reads up to ${RECORD_VERSION}: use a newer one`,
-      );
-    }
-    changes.push({ kind: kind as RecordKind, id: String(id), value: record } as RecordChange);
-  }
-  return changes.sort((a, b) => bornMs(a) - bornMs(b));
+  return changesOf(await loadVersioned(store, DECK_RECORDS));
+}
+
+/** Of records of today's version; oldest first. */
+export function changesOf(records: readonly VersionedRecord[]): RecordChange[] {
+  return records
+    .map(({ kind, id, record }) => ({ kind, id: String(id), value: record }) as RecordChange)
+    .sort((a, b) => bornMs(a) - bornMs(b));
 }
 
 function bornMs(change: RecordChange): number {
@@ -46,6 +59,11 @@ function bornMs(change: RecordChange): number {
   if (!value) return 0;
   if (change.kind === "event") return (value as { sequence: number }).sequence;
   return "createdMs" in value ? value.createdMs : 0;
+}
+
+export function clusterIdOf(records: Iterable<VersionedRecord>): string | null {
+  for (const { kind, record } of records) if (kind === "cluster") return (record as { id: string }).id;
+  return null;
 }
 
 /** Two states over the same records: what decisions see, and what readers see. */

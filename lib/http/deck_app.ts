@@ -16,7 +16,7 @@ import type { AuthOptions } from "./guards.ts";
 import { nodeRoutes } from "./node_routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
-import { healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
+import { backupRoute, healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
 import { taskRoutes } from "./task_routes.ts";
 import { tokenRoutes } from "./token_routes.ts";
 
@@ -44,6 +44,7 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
     ...taskRoutes({ deck, clock, logger, upgrade }),
     ...nodeRoutes(deck),
     ...eventRoutes(deck, clock),
+    backupRoute(deck),
     ...infoRoutes(deck, () => openApiDocument(routes, version)),
     ...healthRoutes(() => deck.notReady(), () => deck.metrics().expose() + edge.metrics.expose()),
     ...tokenRoutes({ deck, clock, onRevoked: () => access.revoked() }),

@@ -1,11 +1,36 @@
 /** What operators and monitoring ask of either process, and what describes the API. */
+import { createHash } from "node:crypto";
 import type { DeckApi } from "../deck/api.ts";
+import { BACKUP_CONTENT_TYPE, backupText } from "../messages/backup.ts";
 import { SESSION_PATH, STREAM_PATH } from "../messages/session.ts";
 import type { Link } from "../contracts/link.ts";
 import { upgradeWith } from "./edge.ts";
 import type { Route, RouteDescription, Upgrade } from "./edge.ts";
 import { jsonResponse, RETRY_AFTER_SECONDS } from "./problems.ts";
 import { METRICS_CONTENT_TYPE } from "./prometheus.ts";
+
+/**
+ * All records as of one moment, for whoever may do everything: specifications hold what users put into environments.
+ * Written as the reader takes it, so that neither memory nor the loop feels a reader that is slow.
+ */
+export function backupRoute(deck: DeckApi): Route {
+  return {
+    method: "GET",
+    path: "/v1/backup",
+    role: "admin",
+    handle() {
+      const { about, records } = deck.backup();
+      const text = ReadableStream.from(backupText(about, records, createHash("sha256")));
+      const body = text.pipeThrough(new TextEncoderStream()).pipeThrough(new CompressionStream("gzip"));
+      return new Response(body, { headers: { "content-type": BACKUP_CONTENT_TYPE, "cache-control": "no-store" } });
+    },
+    description: {
+      summary: "All records as of one moment: lines of JSON, packed with gzip, ending in their count and checksum",
+      answers: [{ status: 200, text: "the backup", types: [BACKUP_CONTENT_TYPE] }],
+      problems: [],
+    },
+  };
+}
 
 /** `openApi` is asked for late: it describes all routes, these among them. */
 export function infoRoutes(deck: DeckApi, openApi: () => unknown): Route[] {

@@ -10,6 +10,9 @@ import type { AttemptState, Observation } from "../core/attempt.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
 import type { AttemptCause } from "../core/outgoing.ts";
 import type { OriginalFields } from "../core/sail.ts";
+import type { KeepBackup } from "../session/open_records.ts";
+import { keepNoBackup, openRecords } from "../session/open_records.ts";
+import { JOURNAL_RECORDS, JOURNAL_VERSION } from "./journal_records.ts";
 
 export const LOCAL = "local";
 
@@ -96,22 +99,30 @@ export interface Journal {
 const RETRY_MS = 1_000;
 
 export async function openJournal(
-  options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger; readonly signal: AbortSignal },
+  options: {
+    readonly store: Store;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly signal: AbortSignal;
+    /** Of a journal of an older version; one in memory is never old. */
+    readonly keepBackup?: KeepBackup;
+  },
 ): Promise<Journal> {
   const { store, clock, logger, signal } = options;
-  const term = await store.takeTerm();
+  const opened = await openRecords(store, JOURNAL_RECORDS, options.keepBackup ?? keepNoBackup);
+  const { term } = opened;
   const entries = new Map<string, { entry: Entry; document: EntryDocument }>();
   const documents = new Map<string, EntryDocument>();
   const found: Entry[] = [];
   let membership: Membership = { clusterId: null, highestTerm: 0 };
-  for await (const { key, value } of store.load()) {
-    if (key[0] === "membership") membership = value as Membership;
-    else if (key[0] === "document") documents.set(String(key[1]), value as EntryDocument);
-    else if (key[0] === "entry") found.push({ ...newEntry(value as Entry), ...value as Entry });
+  for (const { kind, id, record } of opened.records) {
+    if (kind === "membership") membership = record as Membership;
+    else if (kind === "document") documents.set(String(id), record as EntryDocument);
+    else found.push({ ...newEntry(record as Entry), ...record as Entry });
   }
   for (const entry of found) entries.set(entry.attemptId, { entry, document: documents.get(entry.attemptId)! });
 
-  let sequence = await store.lastSequence();
+  let { sequence } = opened;
   let waiting: { changes: Change[]; done: () => void; failed: (error: Error) => void }[] = [];
   let writing = false;
 
@@ -162,11 +173,9 @@ export async function openJournal(
     written.catch(() => {});
     return written;
   };
-  const put = (entry: Entry): Change => ({
-    kind: "put",
-    key: ["entry", entry.attemptId],
-    value: structuredClone(entry),
-  });
+  const put = (kind: string, id: string, record: unknown): Change =>
+    JOURNAL_RECORDS.write({ kind, id, version: JOURNAL_VERSION, record });
+  const putEntry = (entry: Entry): Change => put("entry", entry.attemptId, structuredClone(entry));
   return {
     get membership() {
       return membership;
@@ -174,13 +183,13 @@ export async function openJournal(
     entries,
     setMembership(next) {
       membership = next;
-      return write([{ kind: "put", key: ["membership"], value: next }]);
+      return write([put("membership", "", next)]);
     },
     add(entry, document) {
       entries.set(entry.attemptId, { entry, document });
-      return write([put(entry), { kind: "put", key: ["document", entry.attemptId], value: document }]);
+      return write([putEntry(entry), put("document", entry.attemptId, document)]);
     },
-    save: (entry) => quietly(write([put(entry)])),
+    save: (entry) => quietly(write([putEntry(entry)])),
     remove(attemptId) {
       entries.delete(attemptId);
       return write([

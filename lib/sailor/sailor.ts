@@ -20,6 +20,7 @@ import type { MachineStats } from "../core/mast.ts";
 import type { OriginalFields } from "../core/sail.ts";
 import { awaitBind } from "../session/bound_link.ts";
 import { createStreamMux } from "../session/stream_mux.ts";
+import type { KeepBackup } from "../session/open_records.ts";
 import { createDeckHost } from "./deck_host.ts";
 import { Fleet } from "./fleet.ts";
 import { createGate } from "./gate.ts";
@@ -47,6 +48,8 @@ export interface SailorOptions {
   readonly address: string | null;
   /** Obey a deck of another cluster or an older term, and take on its list. */
   readonly adopt: boolean;
+  /** Keeps the journal as it was before a migration; one in memory is never old. */
+  readonly keepBackup?: KeepBackup;
   /** Containers that are made or started at once. */
   readonly width?: number;
   /** What tasks may do to this machine, and how its paths are looked at. Absent: nothing. */
@@ -114,7 +117,8 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
   const { clock, random, logger, runtimes, machine, identity, ground = NO_GROUND } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const journal = await openJournal({ store: options.store, clock, logger, signal });
+  const { store, keepBackup } = options;
+  const journal = await openJournal({ store, clock, logger, signal, ...(keepBackup ? { keepBackup } : {}) });
   const links = new Set<Link>();
   /** Of the links that this side dialled. */
   const dials = new Map<Link, { dialer: Dialer; url: string; token: string | undefined; over: AbortController }>();

@@ -8,7 +8,9 @@ const COMMANDS = allCommands(buildProgram({ io: fakeIo(), exitCode: 0 }, []))
   .map(pathOf).filter((path) => path !== "");
 
 Deno.test("the command line has the commands that it should", () => {
-  const expected = "deck sailor dev run status stop logs exec mast events completions token cert".split(" ");
+  const expected = "deck sailor dev run status stop logs exec mast events completions token cert backup restore".split(
+    " ",
+  );
   const verbs = [
     "mast drain",
     "mast resume",

@@ -26,6 +26,7 @@ class Rig {
       post: (input) => void this.inputs.push(input),
       request: () => Promise.reject(new Error("sessions ask nothing")),
       depth: () => 0,
+      publishedSequence: () => 0,
       storeProblem: () => null,
       stop: () => Promise.resolve(),
     }),

@@ -167,6 +167,7 @@ const ROUTES: readonly (readonly [method: string, path: string, needs: "open" | 
   ["POST", "/v1/nodes/{ref}/drain", "admin"],
   ["POST", "/v1/nodes/{ref}/resume", "admin"],
   ["GET", "/v1/events", "read"],
+  ["GET", "/v1/backup", "admin"],
   ["GET", "/v1/info", "read"],
   ["GET", "/v1/openapi.json", "read"],
   ["POST", "/v1/tokens", "admin"],

@@ -175,6 +175,10 @@ export class ScriptedDeck {
       acceptSession: () => {},
       acceptStreams: () => {},
       notReady: () => null,
+      backup: () => ({
+        about: { of: "deck", clusterId: "c", term: 1, sequence: 1, program: "test", takenMs: WALL_MS },
+        records: [],
+      }),
       info: () => ({
         version: "0.1.0",
         commit: "dev",

@@ -112,6 +112,7 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
+    "GET /v1/backup",
     "GET /v1/events",
     "GET /v1/info",
     "GET /v1/nodes",
