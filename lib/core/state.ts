@@ -53,6 +53,25 @@ export interface EngineBook {
   readonly hostPorts: Map<string, Set<string>>;
 }
 
+/** A record with its kind and id. */
+export interface StoredState {
+  readonly kind: RecordKind;
+  readonly id: string;
+  readonly record: Records[RecordKind];
+}
+
+interface SnapshotPart {
+  readonly kind: RecordKind;
+  readonly ids: readonly string[];
+  readonly records: readonly Records[RecordKind][];
+}
+
+function* eachOf(parts: readonly SnapshotPart[]): Generator<StoredState> {
+  for (const { kind, ids, records } of parts) {
+    for (const [i, id] of ids.entries()) yield { kind, id, record: records[i] };
+  }
+}
+
 export class State {
   readonly sails = new Map<string, SailRecord>();
   readonly specs = new Map<string, SpecRecord>();
@@ -114,14 +133,15 @@ export class State {
     return (this.#maps()[kind as Exclude<RecordKind, "cluster">] as ReadonlyMap<string, Records[K]>).get(id);
   }
 
-  /** Every record as it stands now, by reference: later changes do not show. */
-  snapshot(): { readonly kind: RecordKind; readonly id: string; readonly record: Records[RecordKind] }[] {
-    const records: { kind: RecordKind; id: string; record: Records[RecordKind] }[] = [];
-    if (this.cluster) records.push({ kind: "cluster", id: "cluster", record: this.cluster });
-    for (const [kind, map] of Object.entries(this.#maps())) {
-      for (const [id, record] of map) records.push({ kind: kind as RecordKind, id, record });
-    }
-    return records;
+  /** Every record as it stands now, by reference: later changes do not show. Nothing is made for each until it is asked for. */
+  snapshot(): Iterable<StoredState> {
+    const parts = Object.entries(this.#maps()).map(([kind, map]): SnapshotPart => ({
+      kind: kind as RecordKind,
+      ids: [...map.keys()],
+      records: [...map.values()],
+    }));
+    if (this.cluster) parts.unshift({ kind: "cluster", ids: ["cluster"], records: [this.cluster] });
+    return eachOf(parts);
   }
 
   #maps(): { readonly [K in Exclude<RecordKind, "cluster">]: ReadonlyMap<string, Records[K]> } {

@@ -1,5 +1,6 @@
 /** What operators and monitoring ask of either process, and what describes the API. */
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers";
 import type { DeckApi } from "../deck/api.ts";
 import { BACKUP_CONTENT_TYPE, backupText } from "../messages/backup.ts";
 import { SESSION_PATH, STREAM_PATH } from "../messages/session.ts";
@@ -20,7 +21,7 @@ export function backupRoute(deck: DeckApi): Route {
     role: "admin",
     handle() {
       const { about, records } = deck.backup();
-      const text = ReadableStream.from(backupText(about, records, createHash("sha256")));
+      const text = ReadableStream.from(inTurns(backupText(about, records, createHash("sha256"))));
       const body = text.pipeThrough(new TextEncoderStream()).pipeThrough(new CompressionStream("gzip"));
       return new Response(body, { headers: { "content-type": BACKUP_CONTENT_TYPE, "cache-control": "no-store" } });
     },
@@ -30,6 +31,14 @@ export function backupRoute(deck: DeckApi): Route {
       problems: [],
     },
   };
+}
+
+/** With a turn of the event loop before each: a stream that is read at once would stop everything else until its end. */
+async function* inTurns(pieces: Iterable<string>): AsyncGenerator<string> {
+  for (const piece of pieces) {
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+    yield piece;
+  }
 }
 
 /** `openApi` is asked for late: it describes all routes, these among them. */
