@@ -4,6 +4,7 @@ import { openDataDir } from "../adapters/data_dir.ts";
 import { openDenoKvStore } from "../adapters/deno_kv_store.ts";
 import { createLogger } from "../adapters/log_sink.ts";
 import { openMemoryStore } from "../adapters/memory_store.ts";
+import { verifyEd25519 } from "../adapters/node_keys.ts";
 import { createSystemClock } from "../adapters/system_clock.ts";
 import { createSystemRandom } from "../adapters/system_random.ts";
 import { createDialer } from "../adapters/web_socket_link.ts";
@@ -44,6 +45,7 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
       logger,
       store,
       dialer: dialerWithTokens(createDialer(FRAME_BYTES_MAX, options.caCerts), workerTokens(options, logger, clock)),
+      verify: verifyEd25519,
       workers: options.workers.map(({ address, tls }) => ({ address, tls })),
       settings: {
         version: VERSION,

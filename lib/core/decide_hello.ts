@@ -66,6 +66,17 @@ function judge(
       message: `node ${hello.name} has seen a newer deck (term ${hello.highestTerm}, this one has ${settings.term})`,
     };
   }
+  const bound = state.masts.get(hello.nodeId)?.publicKey;
+  if (bound !== undefined && bound !== hello.publicKey) {
+    const { name } = state.masts.get(hello.nodeId)!;
+    const what = hello.publicKey === undefined ? "without its key" : "with another key than before";
+    return {
+      code: "unauthorized",
+      message:
+        `a sailor came as node ${name} ${what}; if it is right (its data directory was lost), let go of the old key ` +
+        `with  ormen mast rm ${name}`,
+    };
+  }
   const live = state.live.get(hello.nodeId);
   const answers = live?.sessionId && draft.context.monoMs - live.heardMonoMs < 2.5 * settings.heartbeatMs;
   if (answers && live.instance !== hello.instance) {
@@ -92,6 +103,7 @@ function putMast(world: World, draft: Draft, input: Extract<Input, { kind: "hell
   const before = state.masts.get(hello.nodeId);
   const mast: MastRecord = {
     id: hello.nodeId,
+    ...(hello.publicKey === undefined ? {} : { publicKey: hello.publicKey }),
     name: freeName(world, draft, staticAddress ?? hello.name, hello.nodeId, staticAddress !== null),
     api: staticAddress ? `http://${staticAddress}` : hello.address ? `http://${hello.address}` : "",
     ip: staticAddress ? "" : remoteIp,

@@ -18,6 +18,8 @@ export interface Capacity {
 
 export interface MastRecord {
   readonly id: string;
+  /** The key that its sessions prove; absent: none yet, because its sailor is of a version that has none. */
+  readonly publicKey?: string;
   /** The static address as given to the deck, or the sailor's own name. Unique. */
   readonly name: string;
   /** `http://host:port` of the sailor's own API; empty when it has none that the deck could reach. */

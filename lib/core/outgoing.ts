@@ -42,6 +42,8 @@ export interface Hello {
   readonly protocol: number;
   readonly version: string;
   readonly nodeId: string;
+  /** Proven before the hello reaches a decision; absent: an older sailor. */
+  readonly publicKey?: string;
   readonly name: string;
   /** Made anew by each process. */
   readonly instance: string;

@@ -3,6 +3,7 @@
  * Owns starting (term, records, catching up), the pulse, and stopping. Everything from outside is passed in.
  */
 import type { Clock } from "../contracts/clock.ts";
+import type { Verify } from "../contracts/keys.ts";
 import type { Dialer } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Random } from "../contracts/random.ts";
@@ -30,6 +31,8 @@ export interface DeckOptions {
   readonly logger: Logger;
   readonly store: Store;
   readonly dialer: Dialer;
+  /** Judges the proofs of nodes. */
+  readonly verify: Verify;
   /** `host:port` of sailors to dial, each with the token of its own listener, if it has one. */
   readonly workers: readonly { readonly address: string; readonly tls?: boolean; readonly token?: string }[];
   readonly settings: Omit<Settings, "clusterId" | "term">;
@@ -57,10 +60,12 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   const world = { state: working, settings, memory: createMemory() };
   const stopping = new AbortController();
 
-  const streams = createStreamRelay({ logger, clock });
+  const streams = createStreamRelay({ logger, clock, isOpen: (sessionId) => sessions.has(sessionId) });
   const sessions = createSessions({
     loop: () => loop,
     working,
+    clusterId,
+    verify: options.verify,
     term,
     clock,
     random,

@@ -3,23 +3,32 @@
  * what messages mean is decided in the core. A session that breaks a rule is closed: the next one begins with full truth.
  */
 import type { Clock } from "../contracts/clock.ts";
+import type { Verify } from "../contracts/keys.ts";
 import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Random } from "../contracts/random.ts";
 import type { Send } from "../core/draft.ts";
 import type { Assignment } from "../core/outgoing.ts";
 import type { State } from "../core/state.ts";
-import type { DeckMessage } from "../messages/session.ts";
+import type { DeckMessage, Hello } from "../messages/session.ts";
 import { parseSailorMessage } from "../messages/session.ts";
+import type { Admission } from "./admission.ts";
+import { createAdmission } from "./admission.ts";
 import type { Loop } from "./loop.ts";
 
+/** For the proof, too. */
 const HELLO_WITHIN_MS = 10_000;
+const BEFORE_ADMISSION: ReadonlySet<string> = new Set(["hello", "proof", "refuse"]);
 /** A sailor that lets so much pile up is not reading. */
 const BUFFERED_BYTES_MAX = 64 * 2 ** 20;
 
 interface Session {
   readonly id: string;
   readonly link: Link;
+  readonly admission: Admission;
+  /** Its hello came; whether it counts may hang on a proof. */
+  greeted: boolean;
+  /** Null: not admitted yet. */
   nodeId: string | null;
   sequence: number;
   readonly onWelcome: (sessionId: string) => void;
@@ -40,13 +49,16 @@ export interface Sessions {
   /** Asks every sailor for a sign of life. */
   ping(): void;
   ofNode(nodeId: string): string | undefined;
+  has(sessionId: string): boolean;
   closeAll(reason: string): void;
 }
 
 export function createSessions(options: {
   readonly loop: () => Loop;
   readonly working: State;
+  readonly clusterId: string;
   readonly term: number;
+  readonly verify: Verify;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -76,14 +88,26 @@ export function createSessions(options: {
       return session.link.close(`cannot read the message: ${parsed.problem}`);
     }
     const { message } = parsed;
-    if (session.nodeId === null && message.kind !== "hello" && message.kind !== "refuse") {
+    if (session.nodeId === null && !BEFORE_ADMISSION.has(message.kind)) {
       return session.link.close("a session begins with hello");
     }
     switch (message.kind) {
       case "hello":
-        if (session.nodeId !== null) return session.link.close("a session has one hello");
-        session.nodeId = message.nodeId;
-        return options.loop().post({ kind: "hello", sessionId: session.id, hello: message, staticAddress, remoteIp });
+        if (session.nodeId !== null || session.greeted) return session.link.close("a session has one hello");
+        session.greeted = true;
+        {
+          const answer = session.admission.hello(message);
+          if (answer.kind === "challenge") return post(session, answer.message);
+        }
+        return admit(session, message, staticAddress, remoteIp);
+      case "proof": {
+        if (session.nodeId !== null) return session.link.close("a session has one proof");
+        const answer = session.admission.proof(message);
+        if (answer.kind === "proven") return admit(session, answer.hello, staticAddress, remoteIp);
+        logger.warn("a sailor is refused", { remoteIp, reason: answer.why });
+        post(session, { kind: "refuse", code: "unauthorized", message: answer.why });
+        return session.link.close(answer.why);
+      }
       case "reports":
         heard(session);
         return options.loop().post({
@@ -113,6 +137,11 @@ export function createSessions(options: {
     }
   }
 
+  function admit(session: Session, hello: Hello, staticAddress: string | null, remoteIp: string): void {
+    session.nodeId = hello.nodeId;
+    options.loop().post({ kind: "hello", sessionId: session.id, hello, staticAddress, remoteIp });
+  }
+
   function heard(session: Session) {
     const live = working.live.get(session.nodeId!);
     if (!live || live.sessionId !== session.id) {
@@ -127,10 +156,18 @@ export function createSessions(options: {
 
   return {
     accept(link, { staticAddress, remoteIp, onWelcome = () => {} }) {
-      const session: Session = { id: random.uuid(), link, nodeId: null, sequence: 0, onWelcome };
+      const session: Session = {
+        id: random.uuid(),
+        link,
+        admission: createAdmission(options),
+        greeted: false,
+        nodeId: null,
+        sequence: 0,
+        onWelcome,
+      };
       sessions.set(session.id, session);
       const cancel = clock.after(HELLO_WITHIN_MS, () => {
-        if (session.nodeId === null) link.close("no hello came");
+        if (session.nodeId === null) link.close(session.greeted ? "no proof came" : "no hello came");
       });
       return new Promise((resolve) => {
         link.onClose((reason) => {
@@ -198,6 +235,7 @@ export function createSessions(options: {
       for (const session of byNode.values()) post(session, { kind: "ping" });
     },
     ofNode: (nodeId) => byNode.get(nodeId)?.id,
+    has: (sessionId) => sessions.has(sessionId),
     closeAll(reason) {
       for (const session of [...sessions.values()]) session.link.close(reason);
     },

@@ -53,7 +53,12 @@ export interface StreamRelay {
   close(): void;
 }
 
-export function createStreamRelay({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): StreamRelay {
+export function createStreamRelay({ clock, logger, isOpen }: {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whether there is such a session; its id is a secret of the deck and that sailor. */
+  readonly isOpen: (sessionId: string) => boolean;
+}): StreamRelay {
   const muxes = new Map<string, StreamMux>();
   const waiting = new Map<string, Set<() => void>>();
   let stopping = false;
@@ -136,6 +141,7 @@ export function createStreamRelay({ clock, logger }: { readonly clock: Clock; re
       const cancel = clock.after(BIND_WITHIN_MS, () => link.close("no bind came"));
       awaitBind(link, (sessionId, bound) => {
         cancel();
+        if (!isOpen(sessionId)) return bound.close("there is no such session here");
         logger.debug("a stream link came", { sessionId });
         void attach(bound, sessionId);
       });

@@ -2,8 +2,8 @@
  * Who a request comes from, and what they may do: tokens of the operator, and those that the deck has made.
  *
  * 1. Tokens are compared as SHA-256 digests of one length, in constant time, and are told to nobody.
- * 2. An address that keeps guessing is not listened to for a while, but for tokens that have been right before: whoever
- *    holds one is not locked out by a neighbour who guesses.
+ * 2. An address that keeps guessing is not listened to for a while, but for tokens that cannot be guessed (the deck made
+ *    them) and those that have been right before: whoever holds one is not locked out by a neighbour who guesses.
  * 3. What lives long (streams, sockets) ends with its token.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
@@ -71,7 +71,10 @@ export function createAccess(options: AccessOptions): Access {
     // All are compared, so that the time does not tell which one was near.
     let isOperator = false;
     for (const each of operatorDigests()) if (timingSafeEqual(each, digest)) isOperator = true;
-    if (isOperator) return "admin";
+    return isOperator ? "admin" : madeRole(digest);
+  }
+
+  function madeRole(digest: Uint8Array): Role | undefined {
     const made = findMade(hex(digest));
     return made && !(made.expiresMs !== null && made.expiresMs <= clock.wallMs()) ? made.role : undefined;
   }
@@ -132,7 +135,7 @@ export function createAccess(options: AccessOptions): Access {
       const digest = sha256(token);
       const nowMs = clock.monoMs();
       const address = networkOf(remote);
-      if (isHeld(address, nowMs) && !known.has(hex(digest))) {
+      if (isHeld(address, nowMs) && !known.has(hex(digest)) && madeRole(digest) === undefined) {
         onFailure("held");
         return held(failures.get(address)!.sinceMs + WINDOW_MS - nowMs);
       }

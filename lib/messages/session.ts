@@ -1,7 +1,8 @@
 /**
  * The session protocol between deck and sailor, version 1: one JSON message a frame over one WebSocket.
  *
- * 1. The sailor speaks first (`hello`: all it has); the deck answers `welcome` (all it should have) or `refuse`.
+ * 1. The sailor speaks first (`hello`: all it has); the deck answers `welcome` (all it should have) or `refuse`. Of a sailor
+ *    whose hello bears a key the deck first asks a proof (`challenge`, `proof`).
  * 2. After that the deck sends `assign` with a sequence that grows by one; a gap closes the session.
  * 3. A report is repeated in the next hello until the deck has acknowledged its revision.
  * 4. Unknown keys are ignored and unknown kinds are skipped, so that neighbouring versions understand each other.
@@ -90,6 +91,8 @@ const hello = z.object({
   protocol: z.number().int(),
   version: z.string().max(64),
   nodeId: id,
+  /** Ed25519, base64url; absent: an older sailor. */
+  publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/).optional(),
   name: z.string().min(1).max(255),
   /** Made anew by each process. */
   instance: id,
@@ -110,6 +113,8 @@ const hello = z.object({
   stats: stats.nullable(),
 });
 
+/** Answers a challenge. */
+const proof = z.object({ kind: z.literal("proof"), signature: z.string().max(128) });
 const reports = z.object({ kind: z.literal("reports"), reports: z.array(report).max(100_000) });
 const heartbeat = z.object({ kind: z.literal("heartbeat"), local: localUse, stats: stats.nullable() });
 /** Asks a deck that accepts sessions to be sent the whole list again (sent before closing on a gap, for its log). */
@@ -152,6 +157,9 @@ const ping = z.object({ kind: z.literal("ping") });
  * secondInstance  another process with the same node id answers
  * protocol        no common version
  */
+/** Asks a sailor whose hello bears a key to prove that it has it: see session/node_proof.ts for what is signed. */
+const challenge = z.object({ kind: z.literal("challenge"), clusterId: id, nonce: z.string().min(1).max(256) });
+
 const refuse = z.object({
   kind: z.literal("refuse"),
   code: z.enum(["foreignCluster", "staleTerm", "secondInstance", "protocol", "unauthorized", "starting"]),
@@ -162,8 +170,11 @@ export type { Assignment, AttemptCause, AttemptReport };
 export type Hello = z.infer<typeof hello>;
 export type Welcome = z.infer<typeof welcome>;
 export type Refuse = z.infer<typeof refuse>;
+export type Proof = z.infer<typeof proof>;
+export type Challenge = z.infer<typeof challenge>;
 export type SailorMessage =
   | Hello
+  | Proof
   | z.infer<typeof reports>
   | z.infer<typeof heartbeat>
   | z.infer<typeof leaving>
@@ -171,12 +182,13 @@ export type SailorMessage =
 export type DeckMessage =
   | Welcome
   | Refuse
+  | Challenge
   | z.infer<typeof assign>
   | z.infer<typeof acknowledge>
   | z.infer<typeof ping>;
 
-const sailorMessage = z.discriminatedUnion("kind", [hello, reports, heartbeat, leaving, refuse]);
-const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, assign, acknowledge, ping]);
+const sailorMessage = z.discriminatedUnion("kind", [hello, proof, reports, heartbeat, leaving, refuse]);
+const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, challenge, assign, acknowledge, ping]);
 
 /** Largest frame that either side reads, bytes. */
 export const FRAME_BYTES_MAX = 64 * 2 ** 20;
@@ -189,6 +201,7 @@ export type Parsed<T> =
 export const parseSailorMessage = (frame: string | Uint8Array) =>
   parse<SailorMessage>(frame, sailorMessage as z.ZodType<SailorMessage>, [
     "hello",
+    "proof",
     "reports",
     "heartbeat",
     "leaving",
@@ -198,6 +211,7 @@ export const parseDeckMessage = (frame: string | Uint8Array) =>
   parse<DeckMessage>(frame, deckMessage as z.ZodType<DeckMessage>, [
     "welcome",
     "refuse",
+    "challenge",
     "assign",
     "acknowledge",
     "ping",

@@ -7,12 +7,14 @@
  */
 import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
+import type { Signer } from "../contracts/keys.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Runtime } from "../contracts/runtime.ts";
 import { NOTHING_OBSERVED } from "../core/attempt.ts";
 import type { Capacity, MachineStats } from "../core/mast.ts";
 import type { Assignment, AttemptReport, Hello, Welcome } from "../messages/session.ts";
 import { PROTOCOL_VERSION } from "../messages/session.ts";
+import { proofText } from "../session/node_proof.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
 import { LOCAL, newEntry } from "./journal.ts";
@@ -28,6 +30,7 @@ export interface DeckHostOptions {
   readonly runtimes: readonly Runtime[];
   /** What a hello says of this process and never changes. */
   readonly about: Pick<Hello, "version" | "nodeId" | "name" | "instance" | "address" | "labels" | "allows">;
+  readonly signer: Signer;
   readonly reserve: { readonly cpuCores: number; readonly memoryBytes: number };
   readonly adopt: boolean;
   readonly stats: () => Promise<MachineStats>;
@@ -150,6 +153,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
         kind: "hello",
         protocol: PROTOCOL_VERSION,
         ...options.about,
+        publicKey: options.signer.publicKey,
         clusterId: journal.membership.clusterId,
         highestTerm: journal.membership.highestTerm,
         engineId,
@@ -159,6 +163,10 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
         local: options.fleet().localUse(),
         stats,
       };
+    },
+    prove({ clusterId, nonce }) {
+      const { nodeId, instance } = options.about;
+      return options.signer.sign(proofText({ clusterId, nodeId, instance, nonce }));
     },
     judge(welcome: Welcome) {
       const { clusterId, highestTerm } = journal.membership;

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../contracts/clock.ts";
 import type { Dialer, Link } from "../contracts/link.ts";
+import type { Signer } from "../contracts/keys.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Machine } from "../contracts/machine.ts";
 import type { Random } from "../contracts/random.ts";
@@ -18,7 +19,6 @@ import type { AttemptState, Observation } from "../core/attempt.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
 import type { MachineStats } from "../core/mast.ts";
 import type { OriginalFields } from "../core/sail.ts";
-import { awaitBind } from "../session/bound_link.ts";
 import { createStreamMux } from "../session/stream_mux.ts";
 import type { KeepBackup } from "../session/open_records.ts";
 import { createDeckHost } from "./deck_host.ts";
@@ -28,6 +28,7 @@ import { keepJoined, keepStreams } from "./join.ts";
 import { LOCAL, newEntry, openJournal } from "./journal.ts";
 import { serveStream } from "./serve_streams.ts";
 import { runSession } from "./session.ts";
+import { createStreamAdmission } from "./stream_admission.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 export interface SailorOptions {
@@ -39,7 +40,7 @@ export interface SailorOptions {
   readonly runtimes: readonly Runtime[];
   readonly prober: Prober;
   readonly machine: Machine;
-  readonly identity: { readonly nodeId: string; readonly name: string };
+  readonly identity: { readonly nodeId: string; readonly name: string; readonly signer: Signer };
   readonly version: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Kept from tasks. */
@@ -120,6 +121,9 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
   const { store, keepBackup } = options;
   const journal = await openJournal({ store, clock, logger, signal, ...(keepBackup ? { keepBackup } : {}) });
   const links = new Set<Link>();
+  /** Session ids by the link that they came over. */
+  const welcomed = new Map<Link, string>();
+  const streams = createStreamAdmission({ clock, serve: serveStreams });
   /** Of the links that this side dialled. */
   const dials = new Map<Link, { dialer: Dialer; url: string; token: string | undefined; over: AbortController }>();
   if (options.adopt) await journal.setMembership({ clusterId: null, highestTerm: 0 });
@@ -139,10 +143,13 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       labels: { ...options.labels },
       allows: { binds: [...ground.bounds.binds], hostNetwork: ground.bounds.hostNetwork },
     },
+    signer: identity.signer,
     reserve: options.reserve,
     adopt: options.adopt,
     stats,
     onWelcome: ({ link }, sessionId) => {
+      welcomed.set(link, sessionId);
+      streams.opened(sessionId);
       const dialled = dials.get(link);
       if (!dialled) return;
       const { dialer, url, token, over } = dialled;
@@ -174,6 +181,8 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       if (!signal.aborted) logger.info("a session ended", { reason });
     } finally {
       links.delete(link);
+      if (welcomed.has(link)) streams.closed(welcomed.get(link)!);
+      welcomed.delete(link);
       host.ended({ link });
       dials.get(link)?.over.abort();
       dials.delete(link);
@@ -202,7 +211,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       run(link).catch((error) => logger.error("a session failed", { error: String(error.stack ?? error) }));
     },
     acceptStreams(link) {
-      awaitBind(link, (_sessionId, bound) => serveStreams(bound));
+      streams.accept(link);
     },
     join(dialer, url, token) {
       void keepJoined({

@@ -5,11 +5,13 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { AttemptReport, DeckMessage, Hello, SailorMessage, Welcome } from "../messages/session.ts";
+import type { AttemptReport, Challenge, DeckMessage, Hello, SailorMessage, Welcome } from "../messages/session.ts";
 import { parseDeckMessage } from "../messages/session.ts";
 
 export interface SessionHost {
   hello(): Promise<Hello>;
+  /** The signature that answers a challenge. */
+  prove(challenge: Challenge): string;
   /** A sentence when this deck must not be obeyed. */
   judge(welcome: Welcome): { readonly code: "foreignCluster" | "staleTerm"; readonly message: string } | undefined;
   /** Called once it is clear that this deck is obeyed; resolves when the whole list is taken in. */
@@ -91,6 +93,9 @@ export async function runSession(
     switch (message.kind) {
       case "welcome":
         return await takeWelcome(message);
+      case "challenge":
+        if (welcome) return leave("a challenge came after the welcome");
+        return send({ kind: "proof", signature: host.prove(message) });
       case "refuse":
         over = true;
         logger.warn("the deck refuses this sailor", { code: message.code, message: message.message });

@@ -2,8 +2,12 @@
 import type { Link } from "../contracts/link.ts";
 import { decodeFrame, streamBind } from "../messages/stream.ts";
 
+const EARLY_FRAMES_MAX = 64;
+
 /** Calls `onBound` with the session's id and the link, whose handlers are free to be set; closes it when the frame is none. */
 export function awaitBind(link: Link, onBound: (sessionId: string, link: Link) => void): void {
+  let bound = false;
+  const early: (string | Uint8Array)[] = [];
   let inner: ((frame: string | Uint8Array) => void) | undefined;
   let innerClose: ((reason: string) => void) | undefined;
   let closed: string | undefined;
@@ -13,11 +17,20 @@ export function awaitBind(link: Link, onBound: (sessionId: string, link: Link) =
   });
   link.onFrame((frame) => {
     if (inner) return inner(frame);
+    if (bound) {
+      // Whoever has it may take a moment to decide; what comes until then is little, and kept.
+      if (early.push(frame) > EARLY_FRAMES_MAX) link.close("too much came before the link was taken");
+      return;
+    }
     const sessionId = sessionOf(frame);
     if (sessionId === undefined) return link.close("a stream link begins with bind");
+    bound = true;
     onBound(sessionId, {
       ...link,
-      onFrame: (handler) => void (inner = handler),
+      onFrame(handler) {
+        inner = handler;
+        for (const each of early.splice(0)) handler(each);
+      },
       onClose: (handler) => {
         innerClose = handler;
         if (closed !== undefined) handler(closed);

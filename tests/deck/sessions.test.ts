@@ -9,6 +9,7 @@ import { State } from "../../lib/core/state.ts";
 import type { AcceptOptions, Sessions } from "../../lib/deck/sessions.ts";
 import { createSessions } from "../../lib/deck/sessions.ts";
 import { reportOf, SETTINGS, spec } from "../core/support.ts";
+import { testVerify } from "../fixtures/keys.ts";
 import type { VirtualClock } from "../fixtures/virtual_clock.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { countingRandom, helloOf, RecordingLogger, ScriptedSailor } from "./support.ts";
@@ -22,6 +23,8 @@ class Rig {
   readonly welcomed: string[] = [];
   readonly over: string[] = [];
   readonly sessions: Sessions = createSessions({
+    clusterId: "cluster-1",
+    verify: testVerify,
     loop: () => ({
       post: (input) => void this.inputs.push(input),
       request: () => Promise.reject(new Error("sessions ask nothing")),

@@ -19,7 +19,7 @@ const ALL = { follow: true, tail: null, sinceMs: null, timestamps: false };
 const CAT = { command: ["cat"], tty: false, stdin: true };
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-const createRelay = (clock: VirtualClock) => createStreamRelay({ clock, logger });
+const createRelay = (clock: VirtualClock) => createStreamRelay({ clock, logger, isOpen: () => true });
 
 /** A sailor's end that dials in for session "s". */
 function sailor(link: Link, script: Script, sessionId = "s"): void {

@@ -14,6 +14,7 @@ import { createDeck } from "../../lib/deck/deck.ts";
 import type { TaskDetailView } from "../../lib/messages/api.ts";
 import { STREAM_PATH } from "../../lib/messages/session.ts";
 import { SETTINGS, spec } from "../core/support.ts";
+import { testVerify } from "../fixtures/keys.ts";
 import type { LinkPair } from "../fixtures/link_pair.ts";
 import { createLinkPair } from "../fixtures/link_pair.ts";
 import { Rig } from "../sailor/support/rig.ts";
@@ -34,6 +35,7 @@ class Voyage {
     const own = mortal(this.clock);
     this.#killDeck = own.die;
     this.deck = await createDeck({
+      verify: testVerify,
       clock: own.clock,
       random: this.random,
       logger: this.logger,

@@ -131,7 +131,7 @@ testWithEngine(
   "a foreign deck on fresh data cannot touch a running fleet",
   (engine) =>
     Fleet.use(engine, {}, async (fleet) => {
-      await fleet.submit({ name: "mine", image, cmd: ["sleep", "1000"] });
+      const { id } = await fleet.submit({ name: "mine", image, cmd: ["sleep", "1000"] });
       await fleet.until("mine", "running");
       await fleet.deck!.end("SIGKILL");
       await Deno.remove(`${fleet.dir}/deck`, { recursive: true });
@@ -142,6 +142,42 @@ testWithEngine(
       );
       assert.equal((await fleet.containers(false)).length, 1);
       assert.deepEqual(await fleet.tasks(), []);
+      assert.match(fleet.sailors[0]!.log, /start its sailor with --adopt/);
+      // Only its operator hands the sailor over; then the new deck's list holds, and what is not on it is stopped.
+      await fleet.sailors[0]!.end("SIGTERM");
+      fleet.startSailor(0, ["--adopt"]);
+      await fleet.ready();
+      await fleet.submit({ name: "new", image, cmd: ["sleep", "1000"] });
+      await fleet.until("new", "running");
+      await eventually("what the old deck ran is stopped", async () => {
+        return (await fleet.containers(false)).every(({ task }) => task !== id) &&
+          (await fleet.containers(false)).length === 1;
+      });
+    }),
+);
+
+testWithEngine(
+  "an older deck, on data from before, is not obeyed by a fleet that has seen a newer one",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await fleet.deck!.end("SIGTERM");
+      const data = `${fleet.dir}/deck`;
+      await new Deno.Command("cp", { args: ["-a", data, `${data}.before`] }).output();
+      fleet.startDeck();
+      await fleet.ready();
+      await fleet.submit({ name: "mine", image, cmd: ["sleep", "1000"] });
+      await fleet.until("mine", "running");
+      await fleet.deck!.end("SIGKILL");
+      fleet.startDeck();
+      await fleet.ready();
+      await fleet.deck!.end("SIGKILL");
+      await Deno.remove(data, { recursive: true });
+      await Deno.rename(`${data}.before`, data);
+      // Its next term is lower than the last that the sailor has seen: it knows nothing of the task, and may not stop it.
+      fleet.startDeck();
+      await eventually("it is refused", () =>
+        /seen a newer deck \(term \d+, this one has \d+\)/.test(fleet.sailors[0]!.log));
+      assert.equal((await fleet.containers(false)).length, 1);
     }),
 );
 

@@ -150,7 +150,7 @@ export class Fleet {
     ]);
   }
 
-  startSailor(index: number): void {
+  startSailor(index: number, more: readonly string[] = []): void {
     this.sailors[index] = new Process([
       "sailor",
       "-p",
@@ -159,6 +159,7 @@ export class Fleet {
       `${this.dir}/sailor-${index}`,
       ...this.options.join ? ["--join", this.url] : [],
       ...this.options.sailorFlags?.(index, this.dir) ?? [],
+      ...more,
     ], { env: { DOCKER_HOST: this.engine?.host ?? "unix:///nowhere/docker.sock" } });
   }
 

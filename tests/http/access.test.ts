@@ -73,6 +73,8 @@ Deno.test("whoever guesses is not listened to for a minute, right tokens that ar
   // Not even a hit is told to one who guesses.
   assert.equal(code(OPERATOR), "429 tooManyFailures");
   assert.equal(code(MADE.read), "read", "a neighbour's token that was right before");
+  made.set(digestOf(MADE.join), { id: "j", role: "join", expiresMs: null });
+  assert.equal(code(MADE.join), "join", "a neighbour's token that nobody could have guessed");
   assert.equal(code(OPERATOR, "10.0.0.2"), "admin", "another address");
   assert.equal(code(null), "401 unauthorized", "asking without a token is no guess");
   clock.advance(60_000);

@@ -1,5 +1,7 @@
 /** The sailor's end of a session: whom it obeys, what it tells, and when it leaves. */
 import assert from "node:assert/strict";
+import { proofText } from "../../lib/session/node_proof.ts";
+import { testVerify } from "../fixtures/keys.ts";
 import { assignment, CLUSTER, HEARTBEAT_MS, nameOf, NODE, Rig, ScriptedDeck, scriptedDialer } from "./support/rig.ts";
 
 Deno.test("hello tells who it is, what it has and what it never joined", async () => {
@@ -383,5 +385,23 @@ Deno.test("join() dials until a deck answers, waits longer each time, and dials 
   await rig.clock.advance(200);
   assert.equal(decks.length, 2);
   assert.deepEqual(decks[1].hello.attempts.map((r) => r.attemptId), ["a-1"]);
+  await rig.end();
+});
+
+Deno.test("a challenge is answered with a proof for that cluster, node and process; one after the welcome ends the session", async () => {
+  const rig = new Rig();
+  await rig.boot();
+  const deck = await rig.connect();
+  const { publicKey, nodeId, instance } = deck.hello;
+  deck.send({ kind: "challenge", clusterId: CLUSTER, nonce: "n-1" });
+  await rig.clock.settle();
+  const [{ signature }] = deck.of("proof");
+  assert(testVerify(publicKey!, proofText({ clusterId: CLUSTER, nodeId, instance, nonce: "n-1" }), signature));
+  deck.welcome([]);
+  await rig.clock.settle();
+  deck.send({ kind: "challenge", clusterId: CLUSTER, nonce: "n-2" });
+  await rig.clock.settle();
+  assert.equal(deck.of("proof").length, 1);
+  assert.match(deck.pair.closedWith()!, /a challenge came after the welcome/);
   await rig.end();
 });

@@ -14,6 +14,7 @@ import { parseDeckMessage, parseSailorMessage } from "../../lib/messages/session
 import { openJournal } from "../../lib/sailor/journal.ts";
 import { countingRandom, RecordingLogger } from "../deck/support.ts";
 import { SETTINGS } from "../core/support.ts";
+import { testVerify } from "../fixtures/keys.ts";
 import { createLinkPair } from "../fixtures/link_pair.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { Rig as SailorRig } from "../sailor/support/rig.ts";
@@ -58,6 +59,7 @@ async function withDeckOf(
   const logger = new RecordingLogger();
   const { clusterId: _cluster, term: _term, ...settings } = SETTINGS;
   const deck = await createDeck({
+    verify: testVerify,
     clock,
     random: countingRandom(),
     logger,

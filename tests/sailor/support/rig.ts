@@ -15,6 +15,7 @@ import type { Assignment, AttemptReport, DeckMessage, Hello, SailorMessage } fro
 import { parseSailorMessage } from "../../../lib/messages/session.ts";
 import type { Sailor, SailorOptions } from "../../../lib/sailor/sailor.ts";
 import { createSailor } from "../../../lib/sailor/sailor.ts";
+import { testSigner } from "../../fixtures/keys.ts";
 import type { LinkPair } from "../../fixtures/link_pair.ts";
 import { createLinkPair } from "../../fixtures/link_pair.ts";
 import { createVirtualClock } from "../../fixtures/virtual_clock.ts";
@@ -114,7 +115,7 @@ export class Rig {
         capacity: () => Promise.resolve({ cpuCores: 4, memoryBytes: 8 * 2 ** 30, diskBytes: 0 }),
         hostname: () => "host-a",
       },
-      identity: { nodeId: NODE, name: "host-a" },
+      identity: { nodeId: NODE, name: "host-a", signer: testSigner(NODE) },
       version: "test",
       labels: { zone: "eu" },
       reserve: { cpuCores: 1, memoryBytes: 2 ** 30 },
