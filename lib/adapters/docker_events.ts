@@ -3,17 +3,24 @@ import type Docker from "dockerode";
 import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type { RuntimeEvent } from "../contracts/runtime.ts";
+import type { Deadlines } from "./docker_deadline.ts";
+import { within } from "./docker_deadline.ts";
 import { dialStream, lines } from "./docker_stream.ts";
 import { runtimeError } from "./docker_translate.ts";
 
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 2_000;
 
+export interface EventSource {
+  readonly docker: Docker;
+  readonly label: string;
+  readonly clock: Clock;
+  readonly deadlines: Pick<Deadlines, "pingEveryMs" | "pingMs">;
+}
+
 /** After a gap what the Engine still remembers is told once more; `back` comes before it, upon which all is looked at. */
 export async function* containerEvents(
-  docker: Docker,
-  label: string,
-  clock: Clock,
+  { docker, label, clock, deadlines }: EventSource,
   signal: AbortSignal,
 ): AsyncIterable<RuntimeEvent> {
   const filters = JSON.stringify({ type: ["container"], label: [label] });
@@ -24,9 +31,14 @@ export async function* containerEvents(
     let reason = "the event stream ended";
     try {
       const query: Record<string, string> = last === 0n ? { filters } : { filters, since: secondsText(last) };
-      const stream = await dialStream(docker, "/events", query, signal);
+      const stream = await within(
+        clock,
+        deadlines.pingMs,
+        (late) => dialStream(docker, "/events", query, AbortSignal.any([signal, late])),
+      );
       const abort = () => stream.destroy();
       signal.addEventListener("abort", abort);
+      const forget = whenSilent({ docker, clock, deadlines }, (error) => stream.destroy(error));
       try {
         if (signal.aborted) return;
         failures = 0;
@@ -39,6 +51,7 @@ export async function* containerEvents(
           if (event) yield event;
         }
       } finally {
+        forget();
         signal.removeEventListener("abort", abort);
         stream.destroy();
       }
@@ -51,6 +64,29 @@ export async function* containerEvents(
     flowing = false;
     await pause(clock, Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures++), signal);
   }
+}
+
+/** An Engine that hangs keeps the stream open, and no event is the usual thing: so it is asked again and again. */
+function whenSilent(
+  { docker, clock, deadlines }: Omit<EventSource, "label">,
+  silent: (error: Error) => void,
+): () => void {
+  // The package's types lack the options that its code takes.
+  const ping = docker.ping.bind(docker) as unknown as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
+  let over = false;
+  let cancel = clock.after(deadlines.pingEveryMs, ask);
+  async function ask(): Promise<void> {
+    try {
+      await within(clock, deadlines.pingMs, (abortSignal) => ping({ abortSignal }));
+      if (!over) cancel = clock.after(deadlines.pingEveryMs, ask);
+    } catch (error) {
+      if (!over) silent(error as Error);
+    }
+  }
+  return () => {
+    over = true;
+    cancel();
+  };
 }
 
 const WHAT: Readonly<Record<string, "started" | "died" | "oom" | "removed">> = {

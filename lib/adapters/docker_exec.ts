@@ -4,6 +4,7 @@ import type { Duplex, Readable } from "node:stream";
 import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type { ExecOptions, ExecSession, OutputChunk } from "../contracts/runtime.ts";
+import { DEADLINES, within } from "./docker_deadline.ts";
 import { demultiplex } from "./docker_stream.ts";
 import { runtimeError, wordsOf } from "./docker_translate.ts";
 
@@ -16,14 +17,19 @@ export async function containerExec(
   let exec: Docker.Exec;
   let stream: Duplex;
   try {
-    exec = await docker.getContainer(name).exec({
+    const request = {
       Cmd: [...options.command],
       AttachStdin: options.stdin,
       AttachStdout: true,
       AttachStderr: true,
       Tty: options.tty,
       ...(options.env ? { Env: Object.entries(options.env).map(([k, v]) => `${k}=${v}`) } : {}),
-    });
+    };
+    exec = await within(
+      clock,
+      DEADLINES.lookMs,
+      (abortSignal) => docker.getContainer(name).exec({ ...request, abortSignal }),
+    );
     stream = await exec.start({ hijack: true, stdin: options.stdin, Tty: options.tty });
     if (options.tty && options.size) await firstResize(exec, options.size, clock);
   } catch (error) {
@@ -80,7 +86,7 @@ async function* readExec(stream: Readable, tty: boolean, ended: () => Promise<vo
 /** The Engine may end the stream a moment before it knows the code. */
 async function exitCodeOf(exec: Docker.Exec, clock: Clock): Promise<number> {
   for (let waitMs = 5; waitMs < 2_000; waitMs *= 2) {
-    const info = await exec.inspect();
+    const info = await within(clock, DEADLINES.lookMs, (abortSignal) => exec.inspect({ abortSignal }));
     if (!info.Running && info.ExitCode !== null) return info.ExitCode;
     await pause(clock, waitMs);
   }

@@ -10,6 +10,8 @@ import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type { ContainerObservation, ContainerSpec, Runtime, RuntimeInfo } from "../contracts/runtime.ts";
 import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
+import type { Deadlines } from "./docker_deadline.ts";
+import { DEADLINES, within } from "./docker_deadline.ts";
 import { containerEvents } from "./docker_events.ts";
 import { containerExec } from "./docker_exec.ts";
 import { containerLogs } from "./docker_logs.ts";
@@ -24,6 +26,7 @@ export interface DockerRuntimeOptions {
   readonly clock: Clock;
   /** Credentials of registries, in Docker's config format. */
   readonly registryAuthFile?: string;
+  readonly deadlines?: Partial<Deadlines>;
 }
 
 const REMOVAL_WITHIN_MS = 10_000;
@@ -32,6 +35,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const { nodeId, clock } = options;
   const docker = dockerAt(options.host ?? Deno.env.get("DOCKER_HOST"));
   const label = `${LABEL_NODE}=${nodeId}`;
+  const deadlines: Deadlines = { ...DEADLINES, ...options.deadlines };
+  const look = <T>(call: (abortSignal: AbortSignal) => Promise<T>) => within(clock, deadlines.lookMs, call);
+  const change = <T>(call: (abortSignal: AbortSignal) => Promise<T>) => within(clock, deadlines.changeMs, call);
+  // The package's types lack the options that its code takes.
+  const info = docker.info as unknown as (options: { abortSignal: AbortSignal }) => ReturnType<typeof docker.info>;
   const pull = createPuller(docker, options.registryAuthFile);
 
   async function inspect(name: string): Promise<ContainerObservation | undefined> {
@@ -41,7 +49,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 
   async function inspectInfo(name: string): Promise<Docker.ContainerInspectInfo | undefined> {
     try {
-      return await docker.getContainer(name).inspect();
+      return await look((abortSignal) => docker.getContainer(name).inspect({ abortSignal }));
     } catch (error) {
       if (statusCodeOf(error) === 404) return undefined;
       throw runtimeError(error, "other");
@@ -52,7 +60,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     signal.throwIfAborted();
     let container: Docker.Container;
     try {
-      container = await docker.createContainer(createOptions(spec, nodeId));
+      container = await change((abortSignal) =>
+        docker.createContainer({ ...createOptions(spec, nodeId), abortSignal })
+      );
     } catch (error) {
       if (statusCodeOf(error) === 409) {
         const existing = await inspect(spec.name);
@@ -60,6 +70,10 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
           // A sailor that died between making it and placing its files finds it without them.
           if (existing.status === "created") await placeFiles(docker.getContainer(existing.id), spec);
           return existing;
+        }
+        if (!existing) {
+          // An earlier call whose answer was lost still makes it, or it is being removed: whose it is shows in a moment.
+          throw new RuntimeError("unavailable", `the Docker Engine is still at work on a container named ${spec.name}`);
         }
       }
       throw runtimeError(error, "create");
@@ -84,7 +98,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   async function placeFiles(container: Docker.Container, spec: ContainerSpec): Promise<void> {
     if (spec.files.length === 0) return;
     try {
-      await container.putArchive(Buffer.from(tarOf(spec.files)), { path: "/" });
+      await change((abortSignal) => container.putArchive(Buffer.from(tarOf(spec.files)), { path: "/", abortSignal }));
     } catch (error) {
       const known = runtimeError(error, "other");
       if (known.code === "unavailable") throw known;
@@ -101,7 +115,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     const deadlineMs = clock.monoMs() + REMOVAL_WITHIN_MS;
     while (true) {
       try {
-        return void await docker.getContainer(name).remove({ force: true, v: true });
+        return void await change((abortSignal) =>
+          docker.getContainer(name).remove({ force: true, v: true, abortSignal })
+        );
       } catch (error) {
         if (statusCodeOf(error) === 404) return;
         const underWay = statusCodeOf(error) === 409 && /in progress/.test(wordsOf(error));
@@ -115,12 +131,12 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     kind: "docker",
     async info(): Promise<RuntimeInfo> {
       try {
-        const info = await docker.info();
-        const disk = await diskBytes(info.DockerRootDir);
+        const about = await within(clock, deadlines.infoMs, (abortSignal) => info.call(docker, { abortSignal }));
+        const disk = await diskBytes(about.DockerRootDir);
         return {
-          engineId: String(info.ID || info.Name),
-          version: String(info.ServerVersion),
-          capacity: { cpuCores: Number(info.NCPU), memoryBytes: Number(info.MemTotal), diskBytes: disk },
+          engineId: String(about.ID || about.Name),
+          version: String(about.ServerVersion),
+          capacity: { cpuCores: Number(about.NCPU), memoryBytes: Number(about.MemTotal), diskBytes: disk },
         };
       } catch (error) {
         throw runtimeError(error, "other");
@@ -128,7 +144,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
     async list() {
       try {
-        const rows = await docker.listContainers({ all: true, filters: { label: [label] } });
+        const filters = { label: [label] };
+        const rows = await look((abortSignal) => docker.listContainers({ all: true, filters, abortSignal }));
         const found = await Promise.all(rows.map((row) => inspect(row.Id)));
         return found.filter((container) => container !== undefined);
       } catch (error) {
@@ -139,7 +156,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     inspectRaw: inspectInfo,
     async hasImage(image) {
       try {
-        await docker.getImage(image).inspect();
+        // The client knows no way to break this one off.
+        await look(() => docker.getImage(image).inspect());
         return true;
       } catch (error) {
         if (statusCodeOf(error) === 404) return false;
@@ -150,7 +168,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     create,
     async start(name) {
       try {
-        await docker.getContainer(name).start();
+        await change((abortSignal) => docker.getContainer(name).start({ abortSignal }));
       } catch (error) {
         if (statusCodeOf(error) !== 304) throw runtimeError(error, "start");
       }
@@ -160,8 +178,12 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       const container = docker.getContainer(name);
       try {
         // First, or the Engine brings it back: at once, or at its own next start.
-        await container.update({ RestartPolicy: { Name: "no" } });
-        await container.stop({ t: Math.ceil(graceMs / 1000) });
+        await look((abortSignal) => container.update({ RestartPolicy: { Name: "no" }, abortSignal }));
+        await within(
+          clock,
+          graceMs + deadlines.overGraceMs,
+          (abortSignal) => container.stop({ t: Math.ceil(graceMs / 1000), abortSignal }),
+        );
       } catch (error) {
         const status = statusCodeOf(error);
         if (status !== 304 && status !== 404) throw runtimeError(error, "other");
@@ -170,7 +192,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     async restart(name, graceMs) {
       if (!isOwn(await inspect(name))) throw new RuntimeError("missing", `no such container: ${name}`);
       try {
-        await docker.getContainer(name).restart({ t: Math.ceil(graceMs / 1000) });
+        await within(
+          clock,
+          graceMs + deadlines.overGraceMs,
+          (abortSignal) => docker.getContainer(name).restart({ t: Math.ceil(graceMs / 1000), abortSignal }),
+        );
       } catch (error) {
         throw runtimeError(error, "start");
       }
@@ -178,7 +204,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     remove,
     logs: (name, request, signal) => containerLogs({ docker, inspect, clock }, name, request, signal),
     exec: (name, request) => containerExec(docker, name, request, clock),
-    events: (signal) => containerEvents(docker, label, clock, signal),
+    events: (signal) => containerEvents({ docker, label, clock, deadlines }, signal),
     close: () => Promise.resolve(),
   };
 }

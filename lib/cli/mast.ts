@@ -77,7 +77,12 @@ const WIDE: readonly Column<NodeView>[] = [
 ];
 
 function statusOf(node: NodeView): string {
-  return node.eligibility === "eligible" ? node.status : `${node.status}, ${node.eligibility}`;
+  const parts: string[] = [node.status];
+  if (node.eligibility !== "eligible") parts.push(node.eligibility);
+  // Of a node that is not heard of, nothing newer is known.
+  const away = node.status === "ready" ? node.runtimesAway ?? [] : [];
+  if (away.length > 0) parts.push(`${away.join(" and ")} does not answer`);
+  return parts.join(", ");
 }
 
 function noteOf(node: NodeView, nowMs: number): string {
@@ -88,7 +93,7 @@ function noteOf(node: NodeView, nowMs: number): string {
 
 function colourOf(node: NodeView): Colour {
   if (node.status === "down") return "red";
-  return node.status === "ready" && node.eligibility === "eligible" ? "green" : "yellow";
+  return statusOf(node) === "ready" ? "green" : "yellow";
 }
 
 function trim(cores: number): string {

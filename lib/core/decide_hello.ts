@@ -34,6 +34,7 @@ export function decideHello(world: World, draft: Draft, input: Extract<Input, { 
     heardMonoMs: draft.context.monoMs,
     stats: hello.stats,
     local: hello.local,
+    runtimesAway: hello.runtimesAway ?? [],
   });
   putMast(world, draft, input);
   for (let i = 0; i < hello.attempts.length; i += REPORTS_PER_PIECE) {

@@ -67,4 +67,6 @@ export interface MastLive {
   readonly heardMonoMs: number;
   readonly stats: MachineStats | null;
   readonly local: LocalUse;
+  /** Runtimes that do not answer their sailor; absent: all do, or it does not tell. */
+  readonly runtimesAway?: readonly ("docker" | "process")[];
 }

@@ -62,6 +62,7 @@ export interface Hello {
   readonly attempts: readonly AttemptReport[];
   readonly local: LocalUse;
   readonly stats: MachineStats | null;
+  readonly runtimesAway?: readonly ("docker" | "process")[];
 }
 
 export type RefuseCode =

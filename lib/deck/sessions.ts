@@ -120,8 +120,10 @@ export function createSessions(options: {
       case "heartbeat": {
         const live = heard(session);
         if (!live) return;
-        const changed = JSON.stringify(live.local) !== JSON.stringify(message.local);
-        working.live.set(session.nodeId!, { ...live, stats: message.stats ?? live.stats, local: message.local });
+        const { local, runtimesAway = [] } = message;
+        const before = [live.local, live.runtimesAway ?? []];
+        const changed = JSON.stringify(before) !== JSON.stringify([local, runtimesAway]);
+        working.live.set(session.nodeId!, { ...live, stats: message.stats ?? live.stats, local, runtimesAway });
         if (changed) options.loop().post({ kind: "place" });
         return;
       }

@@ -123,6 +123,7 @@ export function nodeView(state: State, mast: MastRecord): NodeView {
     labels: { ...mast.labels },
     runtimes: [...mast.runtimes],
     allows: mast.allows ? { ...mast.allows, binds: [...mast.allows.binds] } : null,
+    runtimesAway: [...live?.runtimesAway ?? []],
     engineId: mast.engineId,
     version: mast.version,
     cpu: { total: mast.capacity.cpuCores, reserved: (book?.cpuMillis ?? 0) / 1000 },

@@ -84,6 +84,9 @@ export const nodeView = z.object({
   runtimes: z.array(z.string()),
   allows: z.object({ binds: z.array(z.string()), hostNetwork: z.boolean() }).nullable()
     .describe("what its operator lets tasks do to the machine itself; null: its sailor does not say"),
+  runtimesAway: z.array(z.string()).describe(
+    "of these, what does not answer its sailor; such tasks are not placed here",
+  ),
   engineId: z.string(),
   version: z.string(),
   cpu: z.object({ total: z.number(), reserved: z.number() }).describe("cores; reserved by all sailors of its Engine"),

@@ -86,6 +86,9 @@ const localUse: z.ZodType<LocalUse> = z.object({
   taskCount: z.number().int().nonnegative(),
 });
 
+/** Runtimes that do not answer; absent from sailors that do not tell. */
+const runtimesAway = z.array(z.enum(["docker", "process"])).max(4).optional();
+
 const hello = z.object({
   kind: z.literal("hello"),
   protocol: z.number().int(),
@@ -111,12 +114,13 @@ const hello = z.object({
   attempts: z.array(report).max(100_000),
   local: localUse,
   stats: stats.nullable(),
+  runtimesAway,
 });
 
 /** Answers a challenge. */
 const proof = z.object({ kind: z.literal("proof"), signature: z.string().max(128) });
 const reports = z.object({ kind: z.literal("reports"), reports: z.array(report).max(100_000) });
-const heartbeat = z.object({ kind: z.literal("heartbeat"), local: localUse, stats: stats.nullable() });
+const heartbeat = z.object({ kind: z.literal("heartbeat"), local: localUse, stats: stats.nullable(), runtimesAway });
 /** Asks a deck that accepts sessions to be sent the whole list again (sent before closing on a gap, for its log). */
 const leaving = z.object({ kind: z.literal("leaving"), reason: z.string().max(1024) });
 

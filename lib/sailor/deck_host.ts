@@ -41,6 +41,8 @@ export interface DeckHostOptions {
 export interface DeckHost extends SessionHost {
   /** Reports of one turn leave together. */
   changed(supervisor: Supervisor): void;
+  /** A runtime went away or came back: the deck places by it. */
+  runtimesChanged(): void;
   ended(session: { readonly link: unknown }): void;
 }
 
@@ -81,6 +83,8 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
   async function askEngine(): Promise<{ engineId: string; capacity: Capacity }> {
     const source = runtimes.find((r) => r.kind === "docker") ?? runtimes[0];
     while (!signal.aborted) {
+      // An Engine that hangs would keep the hello back for longer than a deck waits for one.
+      if (engineKnown && options.fleet().lost().has(source)) return engineKnown;
       try {
         const { engineId, capacity } = await source.info();
         return engineKnown = {
@@ -139,8 +143,11 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
     if (entry.outcome) changed(supervisor);
   }
 
+  const runtimesAway = () => [...options.fleet().lost()].map((runtime) => runtime.kind);
+
   return {
     changed,
+    runtimesChanged: () => session?.beat(),
     ended({ link }) {
       if (session?.link !== link) return;
       session = null;
@@ -162,6 +169,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
         attempts: inventory(),
         local: options.fleet().localUse(),
         stats,
+        runtimesAway: runtimesAway(),
       };
     },
     prove({ clusterId, nonce }) {
@@ -234,7 +242,8 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
       }
     },
     async heartbeat() {
-      return { kind: "heartbeat", local: options.fleet().localUse(), stats: await statsOrNull() };
+      const stats = await statsOrNull();
+      return { kind: "heartbeat", local: options.fleet().localUse(), stats, runtimesAway: runtimesAway() };
     },
   };
 }

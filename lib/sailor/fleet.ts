@@ -25,6 +25,8 @@ export interface FleetOptions {
   readonly signal: AbortSignal;
   /** What a supervisor reports has changed. */
   readonly onChange: (supervisor: Supervisor) => void;
+  /** A runtime went away or came back. */
+  readonly onRuntimes: () => void;
 }
 
 const RETENTION_EVERY_MS = 60_000;
@@ -37,6 +39,8 @@ export class Fleet {
   /** Entries on their way into the journal, by attempt id. */
   readonly #adding = new Map<string, Promise<unknown>>();
   readonly #away: Set<Runtime>;
+  /** Those of them that answered once. */
+  readonly #lost = new Set<Runtime>();
   #cancelRetention = () => {};
 
   /** Goes on with what the journal holds. */
@@ -110,6 +114,11 @@ export class Fleet {
     return this.#away;
   }
 
+  /** Runtimes that did answer and do no more. One that has just been asked for the first time is none of them. */
+  lost(): ReadonlySet<Runtime> {
+    return this.#lost;
+  }
+
   /** Lets go of all; their containers go on. */
   close(): void {
     this.#cancelRetention();
@@ -138,13 +147,23 @@ export class Fleet {
 
   async #followEvents(runtime: Runtime): Promise<void> {
     for await (const event of runtime.events(this.#o.signal)) {
-      if (event.kind === "container") this.#byContainer.get(event.name)?.wake();
-      else if (event.kind === "lost") {
+      if (event.kind === "container") {
+        const supervisor = this.#byContainer.get(event.name);
+        supervisor?.wake();
+        if (event.what === "started") void supervisor?.keepEnded();
+      } else if (event.kind === "lost") {
         this.#away.add(runtime);
+        this.#lost.add(runtime);
+        this.#o.onRuntimes();
         this.#o.logger.warn("the runtime is away", { runtime: runtime.kind, reason: event.reason });
       } else {
         this.#away.delete(runtime);
-        for (const supervisor of this.all()) if (supervisor.runtime === runtime) supervisor.wake();
+        if (this.#lost.delete(runtime)) this.#o.onRuntimes();
+        for (const supervisor of this.all()) {
+          if (supervisor.runtime !== runtime) continue;
+          supervisor.wake();
+          void supervisor.keepEnded();
+        }
       }
     }
   }

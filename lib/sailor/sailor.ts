@@ -167,6 +167,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
     width: options.width ?? SLOTS_DEFAULT,
     signal,
     onChange: host.changed,
+    onRuntimes: host.runtimesChanged,
   });
 
   async function stats(): Promise<MachineStats> {

@@ -25,6 +25,8 @@ export interface Session {
   readonly link: Link;
   sessionId(): string | null;
   report(reports: readonly AttemptReport[]): void;
+  /** A heartbeat now, because something of what it says has changed. */
+  beat(): void;
   close(reason: string): void;
 }
 
@@ -52,6 +54,9 @@ export async function runSession(
     sessionId: () => welcome?.sessionId ?? null,
     report: (reports) => {
       if (welcome && reports.length > 0) send({ kind: "reports", reports: [...reports] });
+    },
+    beat: async () => {
+      if (welcome) send(await host.heartbeat());
     },
     close: (reason) => link.close(reason),
   };
@@ -129,14 +134,14 @@ export async function runSession(
     welcome = message;
     cancelWatch();
     watch(message.timeoutMs);
-    beat(message.heartbeatMs);
+    beatEvery(message.heartbeatMs);
     await host.welcomed(message, session);
   }
 
-  function beat(periodMs: number): void {
+  function beatEvery(periodMs: number): void {
     cancelBeat = clock.after(periodMs, async () => {
       send(await host.heartbeat());
-      if (!over) beat(periodMs);
+      if (!over) beatEvery(periodMs);
     });
   }
 

@@ -104,6 +104,26 @@ export class Supervisor {
     void this.#work();
   }
 
+  /**
+   * After its container was started by whomever: what has ended does not run. A start that was asked for before a stop,
+   * and carried out by the Engine long after it, would otherwise run for ever.
+   */
+  async keepEnded(): Promise<void> {
+    if (this.#closed || !this.entry.outcome) return;
+    try {
+      const container = await this.runtime.inspect(this.name);
+      if (container?.status !== "running" && container?.status !== "restarting") return;
+      this.#o.logger.warn("stopping a container whose attempt has ended", { name: this.name });
+      await this.runtime.stop(this.name, this.spec.graceMs);
+    } catch (error) {
+      this.#o.logger.warn("an ended attempt could not be looked at", {
+        attempt: this.entry.attemptId,
+        error: (error as Error).message,
+      });
+      if (!this.#closed) this.#cancelTimer = this.#o.clock.after(AWAY_RETRY_MS, () => void this.keepEnded());
+    }
+  }
+
   /** Wanted no more. Resolves once that is durable. */
   async stop(graceMs: number): Promise<void> {
     if (this.entry.outcome) return;
@@ -236,7 +256,11 @@ export class Supervisor {
   }
 
   async #fromCreated(container: ContainerObservation): Promise<Step> {
-    if (this.entry.desired === "stop") return await this.#end("stopped", "stopped", {});
+    if (this.entry.desired === "stop") {
+      // A start whose answer was lost may still be under way, and would run on when nobody looks any more.
+      await this.runtime.remove(this.name);
+      return await this.#end("stopped", "stopped", {});
+    }
     if (container.error) return await this.#end("failed", "notCreated", { message: container.error });
     return await this.#start();
   }

@@ -154,6 +154,7 @@ export function node(changes: Partial<NodeView> = {}): NodeView {
     labels: { zone: "eu" },
     runtimes: ["docker"],
     allows: null,
+    runtimesAway: [],
     engineId: "e1",
     version: "0.1.0",
     cpu: { total: 8, reserved: 1.5 },

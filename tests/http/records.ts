@@ -56,6 +56,7 @@ export function nodeView(more: Partial<NodeView> = {}): NodeView {
     labels: {},
     runtimes: ["docker"],
     allows: null,
+    runtimesAway: [],
     engineId: "engine",
     version: "0.1.0",
     cpu: { total: 4, reserved: 0 },

@@ -405,3 +405,22 @@ Deno.test("a challenge is answered with a proof for that cluster, node and proce
   assert.match(deck.pair.closedWith()!, /a challenge came after the welcome/);
   await rig.end();
 });
+
+Deno.test("a runtime that goes away is told at once, in hellos too, and so is its coming back", async () => {
+  const rig = new Rig();
+  const deck = await rig.begin();
+  assert.deepEqual(deck.hello.runtimesAway, []);
+  rig.engine.goAway();
+  await rig.clock.settle();
+  assert.deepEqual(deck.of("heartbeat").at(-1)?.runtimesAway, ["docker"]);
+  rig.deck.pair.cut();
+  await rig.clock.settle();
+  const next = await rig.connect();
+  assert.deepEqual(next.hello.runtimesAway, ["docker"], "no hello waits for an engine that was known");
+  next.welcome();
+  await rig.clock.settle();
+  rig.engine.comeBack();
+  await rig.clock.settle();
+  assert.deepEqual(next.of("heartbeat").at(-1)?.runtimesAway, []);
+  await rig.end();
+});

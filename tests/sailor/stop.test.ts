@@ -1,5 +1,6 @@
 /** Stops: whenever they come, they end in no running container and one final state (I5). */
 import assert from "node:assert/strict";
+import { RuntimeError } from "../../lib/contracts/runtime.ts";
 import { assignment, nameOf, Rig } from "./support/rig.ts";
 
 const stopOf = (sailId: string, change = {}) => assignment(sailId, { desired: "stop", ...change });
@@ -181,3 +182,33 @@ Deno.test("the sailor's own end stops no container and fails no pull", async () 
   assert.equal(rig.task("b")?.state, "running");
   await rig.end();
 });
+
+Deno.test("a stop after a start that was not answered leaves no container that could still be started", async () => {
+  const rig = new Rig();
+  const deck = await rig.begin();
+  rig.engine.fail("start", new RuntimeError("unavailable", "no answer in time"));
+  deck.assign([assignment("a")]);
+  await rig.clock.settle();
+  deck.assign([stopOf("a")]);
+  await rig.clock.settle();
+  assert.equal(deck.last("a").state, "stopped");
+  assert.equal(rig.engine.containers.size, 0);
+  await rig.end();
+});
+
+for (const afterCrash of [false, true]) {
+  const when = afterCrash ? "while the sailor was dead" : "by somebody else";
+  Deno.test(`a container whose attempt has ended is stopped when it is started ${when}`, async () => {
+    const rig = new Rig();
+    const deck = await rig.begin([assignment("a", { task: { restart: "no" } })]);
+    rig.engine.exit(nameOf("a"), 0);
+    await rig.clock.settle();
+    assert.equal(deck.last("a").state, "completed");
+    if (afterCrash) await rig.crash();
+    rig.engine.startLate(nameOf("a"));
+    if (afterCrash) await rig.boot();
+    await rig.clock.settle();
+    assert.deepEqual(running(rig), []);
+    await rig.end();
+  });
+}

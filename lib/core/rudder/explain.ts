@@ -29,6 +29,10 @@ function describe(reason: RefusalReason, group: readonly Refusal[], demand: Dema
       return one ? "is draining" : "are draining";
     case "runtime":
       return `${one ? "has" : "have"} no ${details} runtime`;
+    case "runtimeAway": {
+      const what = details === "docker" ? "container engine" : `${details} runtime`;
+      return one ? `has a ${what} that does not answer` : `have a ${what} that does not answer`;
+    }
     case "constraint":
       return `${one ? "does" : "do"} not meet ${details}`;
     case "bind":

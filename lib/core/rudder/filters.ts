@@ -34,6 +34,7 @@ export type RefusalReason =
   | "disconnected"
   | "draining"
   | "runtime"
+  | "runtimeAway"
   | "constraint"
   | "bind"
   | "hostNetwork"
@@ -87,6 +88,7 @@ export function examine(
   if (!live || live.sessionId === null) return refusal("disconnected");
   if (mast.eligibility !== "eligible") return refusal("draining");
   if (!mast.runtimes.includes(spec.runtime)) return refusal("runtime", 0, spec.runtime);
+  if (live.runtimesAway?.includes(spec.runtime)) return refusal("runtimeAway", 0, spec.runtime);
   const unmet = spec.constraints.find((c) => !meets(mast, c));
   if (unmet) return refusal("constraint", 0, `${unmet.attribute} ${unmet.operator} ${unmet.value}`);
   const forbidden = forbiddenBy(mast, spec);

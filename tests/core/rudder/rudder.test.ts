@@ -33,6 +33,15 @@ Deno.test("choose() says why nothing fits, one reason a node, the commonest firs
   assert.match(why(w, { memory: "512MiB" }), /1 is not connected/);
 });
 
+Deno.test("choose() leaves out a node whose container engine does not answer, for tasks of that engine alone", () => {
+  const w = new TestWorld();
+  w.hello("n1", { runtimes: ["docker", "process"], runtimesAway: ["docker"] });
+  assert.equal(why(w, {}), "1 node: 1 has a container engine that does not answer");
+  assert.equal(why(w, { runtime: "process", cmd: ["x"] }), "placed on n1");
+  w.hello("n1", { runtimes: ["docker", "process"] });
+  assert.equal(why(w, {}), "placed on n1");
+});
+
 Deno.test("choose() names the host port that is taken", () => {
   const w = new TestWorld();
   w.hello("n1");

@@ -130,6 +130,11 @@ export class FakeEngine {
     this.#emit({ kind: "container", name, what: "died" });
   }
 
+  /** Somebody else starts it, or a start that was asked for long ago is carried out. */
+  startLate(name: string): void {
+    this.#start(this.container(name));
+  }
+
   /** Somebody else removes it. */
   vanish(name: string): void {
     this.containers.delete(name);
