@@ -8,6 +8,9 @@ import { LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
 /** Without limits the json-file driver fills the disk. */
 const LOG_CONFIG = { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } };
 
+/** Less the kernel does not take as a quota (1 ms in 100), and the container would not start. */
+const CPU_CORES_MIN = 0.01;
+
 export function createOptions(spec: ContainerSpec, nodeId: string): Docker.ContainerCreateOptions {
   const exposed: Record<string, Record<string, never>> = {};
   const bindings: Record<string, { HostPort: string; HostIp?: string }[]> = {};
@@ -36,7 +39,7 @@ export function createOptions(spec: ContainerSpec, nodeId: string): Docker.Conta
       RestartPolicy: restartPolicy(spec.restart),
       NetworkMode: spec.network,
       LogConfig: LOG_CONFIG,
-      ...(spec.cpuCores === null ? {} : { NanoCpus: Math.round(spec.cpuCores * 1e9) }),
+      ...(spec.cpuCores === null ? {} : { NanoCpus: Math.round(Math.max(spec.cpuCores, CPU_CORES_MIN) * 1e9) }),
       ...(spec.memoryBytes === null ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
     },
   };

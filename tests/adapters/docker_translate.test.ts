@@ -52,6 +52,10 @@ Deno.test("createOptions() carries everything that is asked for", () => {
   assert.deepEqual([NanoCpus, Memory, MemorySwap], [5e8, 1e8, 1e8]);
 });
 
+Deno.test("createOptions() caps the processor at no less than the kernel takes", () => {
+  assert.equal(createOptions({ ...plainSpec("a"), cpuCores: 0.004 }, "n").HostConfig!.NanoCpus, 0.01e9);
+});
+
 Deno.test("createOptions() leaves out what is not asked for", () => {
   const sent = createOptions(plainSpec("a"), "n");
   for (const key of ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"]) assert.ok(!(key in sent), key);
