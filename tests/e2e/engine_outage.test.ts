@@ -1,109 +1,118 @@
-/**
- * An Engine that hangs, dies and comes back. It is one of the test's own, started as `make test` starts one, so that no other
- * test loses its containers.
- */
+/** An Engine that hangs, ends, dies and comes back. */
 import assert from "node:assert/strict";
-import { skipUnlessRequired } from "../fixtures/skip.ts";
-import { dockerAt, type Engine, engineAnswers } from "../fixtures/engine.ts";
+import type { NodeView } from "../../lib/messages/api.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
-import { onDebianAsRoot } from "../../tools/debian.ts";
+import { testWithOwnEngine } from "./own_engine.ts";
 import { Fleet } from "./support.ts";
 
-const SBIN = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;
-const mayStart = onDebianAsRoot() && Deno.env.get("ORMEN_TEST_ENGINE") !== "none" &&
-  (await sh("command -v dockerd")).success;
+const forever = { image, cmd: ["sleep", "1000"], cpu: 0.05, memory: "8MiB" };
+const runningOf = async (fleet: Fleet, task: string) =>
+  (await fleet.containers(false)).filter((container) => container.task === task).length;
 
-function sh(script: string, ...args: string[]): Promise<Deno.CommandOutput> {
-  return new Deno.Command("sh", { args: ["-c", script, "sh", ...args], env: { PATH: SBIN }, stdin: "null" }).output();
-}
+testWithOwnEngine(
+  "an Engine that hangs: its sailor stays, says so, gets no tasks, and all goes on when it answers",
+  (own) =>
+    Fleet.use(own.engine, { deckFlags: ["--heartbeat", "500ms", "--node-timeout", "3s"] }, async (fleet) => {
+      await fleet.submit({ ...forever, name: "runs" });
+      await fleet.submit({ ...forever, name: "doomed", restart: "always" });
+      const before = await fleet.until("runs", "running");
+      const doomed = await fleet.until("doomed", "running");
+      await own.hung(async () => {
+        // Placed before anybody has noticed: asked of the Engine, and not answered.
+        await fleet.submit({ ...forever, name: "early" });
+        await fleet.ok("stop", "doomed");
+        const node = await eventually("the deck was told", async () => {
+          const [node] = (await fleet.json<{ nodes: NodeView[] }>("mast")).nodes;
+          return node.runtimesAway.includes("docker") && node;
+        }, 60_000);
+        assert.equal(node.status, "ready", "heartbeats go on");
+        assert.match(await fleet.ok("mast"), /<- ready, docker does not answer/);
+        await fleet.submit({ ...forever, name: "late" });
+        const late = await fleet.task("late");
+        assert.deepEqual(
+          [late.state, late.why],
+          ["pending", "1 node: 1 has a container engine that does not answer"],
+        );
+        assert.match(await fleet.ok("status", "late"), /container engine that does not answer/);
+        // A deck that comes new hears of it all the same: no hello waits for the Engine.
+        await fleet.deck!.end("SIGKILL");
+        fleet.startDeck();
+        await fleet.ready();
+        assert.equal((await fleet.task("late")).state, "pending");
+        assert.equal((await fleet.task("runs")).state, "running");
+        const beats = async () => (await fleet.http("GET", "/v1/events?limit=1000")).body.events;
+        assert.ok(!(await beats()).some((event: { kind: string }) => event.kind === "nodeDown"));
+      });
+      for (const name of ["early", "late"]) await fleet.until(name, "running", 60_000);
+      await fleet.until("doomed", "stopped", 60_000);
+      assert.equal((await fleet.task("runs")).attempt!.id, before.attempt!.id);
+      const tasks = await fleet.tasks();
+      for (const task of tasks) assert.equal(task.attempts, 1, task.name);
+      for (const task of tasks) assert.equal(await runningOf(fleet, task.id), task.id === doomed.id ? 0 : 1, task.name);
+      assert.deepEqual((await fleet.json<{ nodes: NodeView[] }>("mast")).nodes[0].runtimesAway, []);
+    }),
+);
 
-/** Its directory holds its socket and its process id. */
-class OwnEngine {
-  private constructor(readonly engine: Engine, readonly dir: string, readonly keeper: Deno.ChildProcess) {}
+/** What an Engine without live-restore does to each policy, when it ends what runs and starts again. */
+const POLICIES: readonly (readonly [name: string, restart: unknown, after: "running" | "failed"])[] = [
+  ["no", "no", "failed"],
+  ["on-failure", "on-failure:3", "running"],
+  ["always", "always", "running"],
+  ["unless-stopped", "unless-stopped", "running"],
+];
 
-  static async start(): Promise<OwnEngine> {
-    const tool = new URL("../../tools/with_engine.ts", import.meta.url).pathname;
-    // It ends when its command does: when standard input is closed.
-    const keeper = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--node-modules-dir=manual", "-A", tool, "sh", "-c", 'echo "$DOCKER_HOST"; exec cat'],
-      env: { DOCKER_HOST: "unix:///nowhere/docker.sock" },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const output = keeper.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    const host = (await output.read()).value!.trim();
-    await output.cancel();
-    return new OwnEngine({ docker: dockerAt(host), host }, host.replace(/^unix:\/\/(.*)\/docker\.sock$/, "$1"), keeper);
-  }
-
-  get pid(): number {
-    return Number(Deno.readTextFileSync(`${this.dir}/pid`));
-  }
-
-  /** Kills it, calls `meanwhile`, and starts it again as it was. */
-  async away(meanwhile: () => Promise<void>): Promise<void> {
-    const { pid } = this;
-    const args = (await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0").slice(0, -1);
-    Deno.kill(pid, "SIGKILL");
-    await eventually("it is dead", async () => await engineAnswers(this.engine.host, 1_000) !== true);
-    await meanwhile();
-    // Where nobody reaps the dead, its containerd would seem to live.
-    await sh(
-      'dir=$1; shift; rm -f "$dir/pid" "$dir/exec/containerd/containerd.pid"; setsid "$@" >>"$dir/log" 2>&1 </dev/null &',
-      this.dir,
-      ...args,
-    );
-    await eventually("it answers again", async () => await engineAnswers(this.engine.host, 1_000) === true, 60_000);
-  }
-
-  async end(): Promise<void> {
-    await this.keeper.stdin.close();
-    await this.keeper.status;
-  }
-}
-
-Deno.test({
-  name: "an Engine that hangs, dies and comes back: what should run runs, what was stopped stays stopped",
-  ...skipUnlessRequired(mayStart, "an Engine of its own is started by root on Debian only"),
-  async fn() {
-    const own = await OwnEngine.start();
-    try {
-      await Fleet.use(own.engine, {}, async (fleet) => {
-        await fleet.submit({ name: "always", image, restart: "always", cmd: ["sleep", "1000"] });
-        await fleet.submit({ name: "once", image, reschedule: false, cmd: ["sh", "-c", "echo said; sleep 1000"] });
-        await fleet.submit({ name: "doomed", image, restart: "always", cmd: ["sleep", "1000"] });
-        for (const name of ["always", "once", "doomed"]) await fleet.until(name, "running");
-        const before = await fleet.task("always");
-
-        Deno.kill(own.pid, "SIGSTOP");
-        await fleet.submit({ name: "late", image, cmd: ["sleep", "1000"] });
-        Deno.kill(own.pid, "SIGCONT");
-        await fleet.until("late", "running");
-
-        await own.away(async () => {
-          await fleet.ok("stop", "doomed");
-          await fleet.submit({ name: "waits", image, cmd: ["sleep", "1000"] });
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  testWithOwnEngine(
+    `an Engine that ${
+      signal === "SIGTERM" ? "is stopped" : "dies"
+    } and comes back: what should run runs, what was stopped stays stopped`,
+    (own) =>
+      Fleet.use(own.engine, {}, async (fleet) => {
+        for (const [name, restart] of POLICIES) {
+          // 143 after a signal to end, so that no policy takes it for success.
+          const cmd = ["sh", "-c", "echo said; trap 'exit 143' TERM; while :; do sleep 0.1; done"];
+          await fleet.submit({ ...forever, name, restart, reschedule: false, cmd });
+          await fleet.submit({ ...forever, name: `${name}-stopped-before`, restart });
+          await fleet.submit({ ...forever, name: `${name}-stopped-meanwhile`, restart });
+        }
+        const names = (await fleet.tasks()).map((task) => task.name);
+        for (const name of names) await fleet.until(name, "running", 60_000);
+        const early = names.filter((name) => name.endsWith("-before"));
+        await fleet.ok("stop", ...early, "--wait");
+        const meanwhile = names.filter((name) => name.endsWith("-meanwhile"));
+        await own.away(signal, async () => {
+          await fleet.ok("stop", ...meanwhile);
+          await eventually("the deck was told", async () =>
+            (await fleet.json<{ nodes: NodeView[] }>("mast")).nodes[0].runtimesAway.includes("docker"));
+          await fleet.submit({ ...forever, name: "waits" });
+          assert.match((await fleet.task("waits")).why!, /container engine that does not answer/);
         });
-        await fleet.until("doomed", "stopped", 60_000);
-        await fleet.until("always", "running");
-        const running = (task: string) =>
-          fleet.containers(false).then((all) => all.filter((container) => container.task === task).length);
-        await eventually("it runs in one container", async () => await running(before.id) === 1);
-        assert.equal(await running((await fleet.task("doomed")).id), 0);
-        // An Engine that starts ends what its predecessor left running.
-        const once = await fleet.until("once", "failed");
+        // What the Engine ended before it was told to stop has an end of its own.
+        for (const name of meanwhile) {
+          await fleet.until(name, ["stopped", "failed", "completed"], 60_000);
+        }
+        for (const [name, , after] of POLICIES) {
+          await fleet.until(name, after, 60_000);
+        }
+        await fleet.until("waits", "running", 60_000);
+        const tasks = await fleet.tasks();
+        await eventually("each task that should run does so in one container, and no other runs", async () => {
+          const counts = await Promise.all(tasks.map((task) =>
+            runningOf(fleet, task.id)
+          ));
+          return tasks.every((task, i) =>
+            counts[i] === Number(
+              task.name === "waits" || POLICIES.some(([name, , after]) => name === task.name && after === "running"),
+            )
+          );
+        }, 60_000);
+        const once = await fleet.task("no");
         assert.notEqual(once.attempt!.exitCode, 0);
         assert.equal(once.attempt!.oomKilled, false);
-        assert.equal(await running(once.id), 0);
-        await fleet.until("waits", "running");
         assert.equal((await fleet.task("always")).attempts, 1, "restarted in place");
-        assert.equal(await fleet.ok("logs", "once"), "said\n");
+        assert.equal(await fleet.ok("logs", "no"), "said\n");
         assert.equal((await fleet.run("exec", "always", "--", "true")).code, 0);
-      });
-    } finally {
-      await own.end();
-    }
-  },
-});
+      }),
+  );
+}

@@ -100,6 +100,13 @@ export interface FleetOptions {
   readonly deckFlags?: readonly string[];
   /** `dir` is the fleet's. */
   readonly sailorFlags?: (index: number, dir: string) => readonly string[];
+  /** A command that becomes the sailor, such as `nsenter ...`. */
+  readonly sailorThrough?: (index: number) => readonly string[];
+  /** The host at which deck and sailor find each other; localhost. */
+  readonly deckHost?: (index: number) => string;
+  readonly sailorHost?: (index: number) => string;
+  /** Everybody's, for listeners outside loopback. */
+  readonly token?: string;
 }
 
 /** A deck and its sailors. `use` runs with them; everything is gone afterwards. */
@@ -137,7 +144,7 @@ export class Fleet {
   }
 
   startDeck(): void {
-    const workers = this.options.join ? "" : this.sailorPorts.map((port) => `localhost:${port}`).join(",");
+    const workers = this.options.join ? "" : this.sailorPorts.map((_, index) => this.#addressOf(index)).join(",");
     this.deck = new Process([
       "deck",
       "-p",
@@ -147,7 +154,17 @@ export class Fleet {
       "--data-dir",
       `${this.dir}/deck`,
       ...this.options.deckFlags ?? [],
-    ]);
+    ], { env: this.#env });
+  }
+
+  #addressOf(index: number): string {
+    return `${this.options.sailorHost?.(index) ?? "localhost"}:${this.sailorPorts[index]}`;
+  }
+
+  /** A deck, a sailor and the client take the same token from there. */
+  get #env(): Record<string, string> {
+    const { token } = this.options;
+    return { ORMEN_DECK: `localhost:${this.deckPort}`, ...(token === undefined ? {} : { ORMEN_TOKEN: token }) };
   }
 
   startSailor(index: number, more: readonly string[] = []): void {
@@ -157,10 +174,15 @@ export class Fleet {
       `${this.sailorPorts[index]}`,
       "--data-dir",
       `${this.dir}/sailor-${index}`,
-      ...this.options.join ? ["--join", this.url] : [],
+      ...this.options.join
+        ? ["--join", `http://${this.options.deckHost?.(index) ?? "localhost"}:${this.deckPort}`]
+        : [],
       ...this.options.sailorFlags?.(index, this.dir) ?? [],
       ...more,
-    ], { env: { DOCKER_HOST: this.engine?.host ?? "unix:///nowhere/docker.sock" } });
+    ], {
+      env: { ...this.#env, DOCKER_HOST: this.engine?.host ?? "unix:///nowhere/docker.sock" },
+      through: this.options.sailorThrough?.(index) ?? [],
+    });
   }
 
   async ready(): Promise<void> {
@@ -175,11 +197,11 @@ export class Fleet {
   }
 
   run(...args: string[]): Promise<Output> {
-    return command(args, { ORMEN_DECK: `localhost:${this.deckPort}` });
+    return command(args, this.#env);
   }
 
   runWithInput(input: string, ...args: string[]): Promise<Output> {
-    return command(args, { ORMEN_DECK: `localhost:${this.deckPort}` }, input);
+    return command(args, this.#env, input);
   }
 
   /** The command's output where it is meant to succeed. */
@@ -198,9 +220,8 @@ export class Fleet {
   }
 
   async task(reference: string): Promise<TaskDetailView> {
-    const response = await fetch(`${this.url}/v1/tasks/${reference}`);
-    const body = await response.json();
-    assert.equal(response.status, 200, JSON.stringify(body));
+    const { status, body, text } = await this.http("GET", `/v1/tasks/${reference}`);
+    assert.equal(status, 200, text);
     return body;
   }
 
@@ -212,12 +233,14 @@ export class Fleet {
 
   /** One request to the deck; a body that is no string is sent as JSON. */
   http(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    return http(method, `${this.url}${path}`, body, headers);
+    const { token } = this.options;
+    const bearer: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    return http(method, `${this.url}${path}`, body, { ...bearer, ...headers });
   }
 
   /** A command that goes on, with this deck. */
   start(...args: string[]): Process {
-    return new Process(args, { env: { NO_COLOR: "1", ORMEN_DECK: `localhost:${this.deckPort}` } });
+    return new Process(args, { env: { NO_COLOR: "1", ...this.#env } });
   }
 
   until(reference: string, states: string | readonly string[], deadlineMs?: number): Promise<TaskDetailView> {
