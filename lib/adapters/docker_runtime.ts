@@ -16,7 +16,14 @@ import { containerEvents } from "./docker_events.ts";
 import { containerExec } from "./docker_exec.ts";
 import { containerLogs } from "./docker_logs.ts";
 import { createPuller } from "./docker_pull.ts";
-import { createOptions, observationOf, runtimeError, statusCodeOf, wordsOf } from "./docker_translate.ts";
+import {
+  createOptions,
+  isBeingRemoved,
+  observationOf,
+  runtimeError,
+  statusCodeOf,
+  wordsOf,
+} from "./docker_translate.ts";
 import { tarOf } from "./tar.ts";
 
 export interface DockerRuntimeOptions {
@@ -44,7 +51,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 
   async function inspect(name: string): Promise<ContainerObservation | undefined> {
     const info = await inspectInfo(name);
-    return info && observationOf(info);
+    return info && !isBeingRemoved(info) ? observationOf(info) : undefined;
   }
 
   async function inspectInfo(name: string): Promise<Docker.ContainerInspectInfo | undefined> {

@@ -80,6 +80,11 @@ export function observationOf(info: Docker.ContainerInspectInfo): ContainerObser
   };
 }
 
+/** As good as gone: it cannot be started any more, and its end was not its own but the removal's. */
+export function isBeingRemoved({ State: state }: Docker.ContainerInspectInfo): boolean {
+  return !state.Running && (state.Status === "removing" || state.Status === "dead");
+}
+
 function statusOf(state: Docker.ContainerInspectInfo["State"]): ContainerStatus {
   if (state.Restarting) return "restarting";
   if (state.Running || state.Paused) return "running";
@@ -155,6 +160,7 @@ function codeOf(error: unknown, doing: "create" | "start" | "other", words: stri
     // A network or a volume may be what is not there.
     return doing === "other" || /no such container/i.test(words) ? "missing" : "failed";
   }
+  if (/marked for removal/i.test(words)) return "missing";
   if (/port is already allocated|address already in use/i.test(words)) return "conflict";
   // Elsewhere it means a container in the wrong state, as for a command in one that does not run.
   if (status === 409 && doing === "create") return "conflict";

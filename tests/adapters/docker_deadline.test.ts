@@ -78,6 +78,15 @@ Deno.test("docker runtime: a name in use by what does not show yet is no conflic
   });
 });
 
+for (const [status, running, there] of [["removing", false, false], ["dead", false, false], ["removing", true, true]]) {
+  Deno.test(`docker runtime: a container that is ${status}${running ? " and runs still" : ""} is ${there ? "" : "not "}there`, async () => {
+    const State = { ...inspected.State, Status: status, Running: running };
+    await using engine = await scriptedEngine((exchange) => exchange.json({ ...inspected, State }));
+    const found = await runtimeAt(engine.host, { ...SHORT, lookMs: 5_000 }).inspect("the-name");
+    assert.equal(found !== undefined, there);
+  });
+}
+
 Deno.test("docker runtime: events of an Engine that hangs are lost, and back when it answers", async () => {
   let hangs = true;
   const answer = async (exchange: Exchange) => {

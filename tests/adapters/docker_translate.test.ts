@@ -106,6 +106,7 @@ const ERRORS = [
   ["other", { statusCode: 409, message: "Container a is not running" }, "failed"],
   ["start", { statusCode: 500, message: "Bind for 0.0.0.0:80 failed: port is already allocated" }, "conflict"],
   ["start", { statusCode: 404, message: "No such container: a" }, "missing"],
+  ["start", { statusCode: 409, message: "container is marked for removal and cannot be started" }, "missing"],
   ["start", { statusCode: 404, message: "network a not found" }, "failed"],
   ["other", { statusCode: 404, message: "page not found" }, "missing"],
   ["other", { statusCode: 500, message: "server error" }, "failed"],

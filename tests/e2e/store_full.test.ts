@@ -11,7 +11,7 @@ Deno.test({
   name: "deck on a full disk: reads go on, /readyz and writes say 503, and it goes on when there is room",
   ...skipUnless(mayMount, "a full disk is made of a small tmpfs, which takes root and the right to mount"),
   async fn() {
-    const [port] = freePorts(1);
+    const [port, sailorPort] = freePorts(2);
     const dir = await Deno.makeTempDir();
     const mounted = new Deno.Command("unshare", {
       args: ["-m", "sh", "-c", `mount -t tmpfs -o size=4m tmpfs "$0" && echo mounted && exec sleep 1000`, dir],
@@ -23,7 +23,19 @@ Deno.test({
     const inside = ["nsenter", "-t", `${mounted.pid}`, "-m"];
     const url = `http://localhost:${port}`;
     const start = () =>
-      new Process(["deck", "-p", `${port}`, "-w", "", "--data-dir", `${dir}/deck`], { through: inside });
+      new Process(["deck", "-p", `${port}`, "-w", `localhost:${sailorPort}`, "--data-dir", `${dir}/deck`], {
+        through: inside,
+      });
+    // Its data lie beside the small disk, in what is mounted over.
+    const sailor = new Process([
+      "sailor",
+      "-p",
+      `${sailorPort}`,
+      "--runtime",
+      "process",
+      "--data-dir",
+      `${dir}/sailor`,
+    ]);
     const deck = start();
     const accepted: string[] = [];
     // Large ones: the store reuses what its files have, so that a small one may still fit.
@@ -33,9 +45,17 @@ Deno.test({
       if (answer.status === 201) accepted.push(answer.body.id);
       return answer;
     };
+    const again = { name: "again", runtime: "process", cmd: ["false"], restart: "on-failure:1", reschedule: true };
+    const look = async () => (await http("GET", `${url}/v1/tasks/again`)).body;
     const ready = async () => (await http("GET", `${url}/readyz`)).status;
     try {
       await eventually("the deck is ready", async () => await ready() === 200);
+      // One that waits for its next attempt: its alarm falls due while nothing can be written.
+      accepted.push((await http("POST", `${url}/v1/tasks`, again)).body.id);
+      const waiting = await eventually("it waits for its retry", async () => {
+        const task = await look();
+        return task.retryAt !== null && task;
+      });
       const refused = await eventually("the disk is full, and the deck says so", async () => {
         const answer = await submit();
         return answer.status !== 201 && await ready() === 503 &&
@@ -54,23 +74,30 @@ Deno.test({
       assert.equal(said.code, 1);
       assert.match(said.stderr, /^error: .*(full|store|write)/);
 
+      await eventually("it serves when its alarm has rung", async () => {
+        assert.equal((await http("GET", `${url}/v1/tasks?limit=1000`)).body.tasks.length, accepted.length);
+        return Date.now() > Date.parse(waiting.retryAt) + 2_000;
+      });
+
       assert.equal(await run(...inside, "mount", "-o", "remount,size=64m", dir), 0);
       await eventually("it is ready again", async () => await ready() === 200);
       assert.equal((await submit()).status, 201);
+      await eventually("the retry is made", async () => (await look()).attempts > waiting.attempts);
       assert.equal(await deck.end(), 0);
-      const again = start();
+      const next = start();
       try {
         await eventually("it is back", async () => await ready() === 200);
         const { tasks } = (await http("GET", `${url}/v1/tasks?limit=1000`)).body;
-        assert.deepEqual(tasks.map((task: { id: string }) => task.id), accepted);
+        assert.deepEqual(tasks.map((task: { id: string }) => task.id).sort(), accepted.toSorted());
       } finally {
-        await again.end();
+        await next.end();
       }
     } finally {
       await deck.end("SIGKILL");
+      await sailor.end("SIGKILL");
       mounted.kill("SIGKILL");
       await mounted.status;
-      await Deno.remove(dir);
+      await Deno.remove(dir, { recursive: true });
     }
   },
 });

@@ -94,27 +94,6 @@ testWithEngine(
 );
 
 testWithEngine(
-  "killed and removed behind its back: restarted in place, or made anew",
-  (engine) =>
-    Fleet.use(engine, {}, async (fleet) => {
-      await fleet.submit({ name: "always", image, restart: "always", cmd: ["sleep", "1000"] });
-      const first = (await fleet.until("always", "running")).attempt!;
-      await engine.docker.getContainer(first.containerId!).kill();
-      await eventually("it was restarted", async () => {
-        const { attempt, state } = await fleet.task("always");
-        return attempt!.restarts === 1 && attempt!.containerId === first.containerId && state === "running";
-      });
-      await engine.docker.getContainer(first.containerId!).remove({ force: true });
-      const again = await eventually("a second attempt runs", async () => {
-        const task = await fleet.task("always");
-        return task.attempt!.number === 2 && task.state === "running" && task;
-      });
-      assert.equal(again.history[0].state, "lost");
-      assert.equal((await fleet.containers(false)).length, 1);
-    }),
-);
-
-testWithEngine(
   "placement: constraints by label, why it is pending, and placed once there is room",
   (engine) =>
     Fleet.use(engine, { sailors: 2, sailorFlags: (i) => ["--labels", `zone=${["eu", "us"][i]}`] }, async (fleet) => {
@@ -128,33 +107,6 @@ testWithEngine(
       await fleet.ok("stop", "all");
       await fleet.until("next", "running");
     }),
-);
-
-testWithEngine(
-  "a node that is silent is replaced; what returns with it is stopped",
-  (engine) =>
-    Fleet.use(
-      engine,
-      { sailors: 2, deckFlags: ["--heartbeat", "300ms", "--node-timeout", "1500ms"] },
-      async (fleet) => {
-        await fleet.submit({ name: "web", image: ECHO_IMAGE, restart: "always" });
-        const { attempt } = await fleet.until("web", "running");
-        const index = fleet.sailorPorts.findIndex((p) => attempt!.node === `localhost:${p}`);
-        Deno.kill(fleet.sailors[index]!.pid, "SIGSTOP");
-        try {
-          const moved = await eventually("it runs elsewhere", async () => {
-            const task = await fleet.task("web");
-            return task.attempt!.number === 2 && task.state === "running" && task;
-          });
-          assert.notEqual(moved.attempt!.node, attempt!.node);
-          assert.equal((await fleet.containers(false)).length, 2, "nobody could stop the old one yet");
-        } finally {
-          Deno.kill(fleet.sailors[index]!.pid, "SIGCONT");
-        }
-        await eventually("the stale one is stopped", async () => (await fleet.containers(false)).length === 1);
-        assert.equal((await fleet.task("web")).attempt!.number, 2);
-      },
-    ),
 );
 
 testWithEngine(
