@@ -97,19 +97,31 @@ async function probeByCommand(
 ): Promise<ProbeResult | undefined> {
   const { check, clock } = options;
   const abort = new AbortController();
-  const late = Promise.withResolvers<ProbeResult>();
-  const cancel = clock.after(
-    check.timeoutMs,
-    () => late.resolve({ healthy: false, output: `${nameOf(command)} took longer than ${check.timeoutMs} ms` }),
-  );
+  const late = Promise.withResolvers<"late">();
+  const cancel = clock.after(check.timeoutMs, () => late.resolve("late"));
   try {
-    return await Promise.race([runCommand(options, command, abort.signal), late.promise]);
+    const result = await Promise.race([runCommand(options, command, abort.signal), late.promise]);
+    if (result !== "late") return result;
+    // While the runtime itself hangs, every command is late.
+    if (!await answers(options)) return undefined;
+    return { healthy: false, output: `${nameOf(command)} took longer than ${check.timeoutMs} ms` };
   } catch (error) {
     if (error instanceof RuntimeError && error.code === "unavailable") return undefined;
     return { healthy: false, output: (error as Error).message.slice(0, OUTPUT_MAX) };
   } finally {
     cancel();
     abort.abort();
+  }
+}
+
+async function answers({ runtime, container, clock, check }: HealthWatchOptions): Promise<boolean> {
+  const late = Promise.withResolvers<false>();
+  const cancel = clock.after(check.timeoutMs, () => late.resolve(false));
+  const asked = runtime.inspect(container.name).then(() => true, () => false);
+  try {
+    return await Promise.race([asked, late.promise]);
+  } finally {
+    cancel();
   }
 }
 

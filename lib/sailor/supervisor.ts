@@ -455,7 +455,7 @@ export class Supervisor {
   async #end(state: Outcome["state"], cause: AttemptCause, change: Partial<Observation>): Promise<Step> {
     this.#watch?.stop();
     const tail = state === "failed" && this.#observed.startedMs !== null
-      ? await outputTail(this.runtime, this.name, this.#o.logger)
+      ? await outputTail({ ...this.#o, name: this.name })
       : null;
     // Whoever comes after this process finds out by itself; a call that failed because it ends is no end of the attempt.
     if (this.#closed) return "wait";

@@ -16,6 +16,10 @@ testWithOwnEngine(
     Fleet.use(own.engine, { deckFlags: ["--heartbeat", "500ms", "--node-timeout", "3s"] }, async (fleet) => {
       await fleet.submit({ ...forever, name: "runs" });
       await fleet.submit({ ...forever, name: "doomed", restart: "always" });
+      // Its checks go through the Engine, and are late while that hangs: no fault of its own.
+      const health = { exec: ["true"], interval: "500ms", timeout: "500ms", retries: 1 };
+      await fleet.submit({ ...forever, name: "checked", health });
+      await eventually("it is healthy", async () => (await fleet.task("checked")).attempt?.health === "healthy");
       const before = await fleet.until("runs", "running");
       const doomed = await fleet.until("doomed", "running");
       await own.hung(async () => {
@@ -47,6 +51,8 @@ testWithOwnEngine(
       for (const name of ["early", "late"]) await fleet.until(name, "running", 60_000);
       await fleet.until("doomed", "stopped", 60_000);
       assert.equal((await fleet.task("runs")).attempt!.id, before.attempt!.id);
+      const checked = (await fleet.task("checked")).attempt!;
+      assert.deepEqual([checked.health, checked.healthRestarts], ["healthy", 0]);
       const tasks = await fleet.tasks();
       for (const task of tasks) assert.equal(task.attempts, 1, task.name);
       for (const task of tasks) assert.equal(await runningOf(fleet, task.id), task.id === doomed.id ? 0 : 1, task.name);

@@ -236,6 +236,23 @@ Deno.test("exec while the engine is away says nothing about the container", asyn
   await rig.end();
 });
 
+Deno.test("exec while the engine hangs says nothing about the container", async () => {
+  const rig = new Rig();
+  const exec = { health: { exec: ["check"], interval: "1s", timeout: "500ms", retries: 1 } };
+  const deck = await rig.begin([assignment("a", { task: exec })]);
+  await live(rig, deck, 1_000);
+  rig.engine.exec = () => ({ code: 0, hangs: true });
+  const release = rig.engine.hold("inspect");
+  await live(rig, deck, 20_000);
+  assert.equal(deck.last("a").observed.health, "healthy");
+  rig.engine.exec = () => ({ code: 0 });
+  release();
+  await live(rig, deck, 5_000);
+  assert.equal(deck.last("a").observed.health, "healthy");
+  assert.equal(restarts(rig), 0);
+  await rig.end();
+});
+
 Deno.test("a health restart while the engine is away is made when it is back", async () => {
   const rig = new Rig();
   rig.probe = () => BAD;
