@@ -16,6 +16,9 @@ export interface HealthWatch {
   stop(): void;
 }
 
+/** `late`: the command had no time to say anything. */
+type Verdict = ProbeResult & { readonly late?: true };
+
 export interface HealthWatchOptions {
   readonly spec: TaskSpec;
   readonly check: HealthCheck;
@@ -39,6 +42,7 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
     let state: "starting" | "healthy" | "unhealthy" = "starting";
     let failures = 0;
     let eagerMs = EAGER_FROM_MS;
+    let runtimeHung = false;
     while (!signal.aborted) {
       const sinceStart = clock.monoMs() - startedMs;
       const eager = state === "starting" && sinceStart + eagerMs < check.intervalMs;
@@ -47,7 +51,10 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
       if (eager) eagerMs *= 2;
       const result = await probe(options);
       if (signal.aborted) return;
-      if (!result) continue;
+      // A runtime that has just come back has much to catch up with: what was asked meanwhile is late once more.
+      const excused = !result || (runtimeHung && result.late);
+      runtimeHung = !result;
+      if (excused) continue;
       if (result.healthy) {
         failures = 0;
         if (state !== "healthy") onChange(state = "healthy", result.output);
@@ -60,7 +67,7 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
   }
 }
 
-async function probe(options: HealthWatchOptions): Promise<ProbeResult | undefined> {
+async function probe(options: HealthWatchOptions): Promise<Verdict | undefined> {
   const { check, prober } = options;
   const { probe: what } = check;
   switch (what.kind) {
@@ -94,7 +101,7 @@ function addressOf({ container }: HealthWatchOptions, port: number): { host: str
 async function probeByCommand(
   options: HealthWatchOptions,
   command: readonly string[],
-): Promise<ProbeResult | undefined> {
+): Promise<Verdict | undefined> {
   const { check, clock } = options;
   const abort = new AbortController();
   const late = Promise.withResolvers<"late">();
@@ -104,7 +111,7 @@ async function probeByCommand(
     if (result !== "late") return result;
     // While the runtime itself hangs, every command is late.
     if (!await answers(options)) return undefined;
-    return { healthy: false, output: `${nameOf(command)} took longer than ${check.timeoutMs} ms` };
+    return { healthy: false, output: `${nameOf(command)} took longer than ${check.timeoutMs} ms`, late: true };
   } catch (error) {
     if (error instanceof RuntimeError && error.code === "unavailable") return undefined;
     return { healthy: false, output: (error as Error).message.slice(0, OUTPUT_MAX) };

@@ -17,7 +17,7 @@ testWithOwnEngine(
       await fleet.submit({ ...forever, name: "runs" });
       await fleet.submit({ ...forever, name: "doomed", restart: "always" });
       // Its checks go through the Engine, and are late while that hangs: no fault of its own.
-      const health = { exec: ["true"], interval: "500ms", timeout: "500ms", retries: 1 };
+      const health = { exec: ["true"], interval: "500ms", timeout: "1s", retries: 1 };
       await fleet.submit({ ...forever, name: "checked", health });
       await eventually("it is healthy", async () => (await fleet.task("checked")).attempt?.health === "healthy");
       const before = await fleet.until("runs", "running");
