@@ -269,6 +269,18 @@ Deno.test("signs of life count for the session that is current, and changed loca
   await rig.clock.settle();
   assert.deepEqual(rig.working.live.get("n1")!.local, local);
   assert.deepEqual(rig.inputs, [{ kind: "place" }]);
+  // A sailor that does not tell of its runtimes, as older ones, is taken to have all of them.
+  for (const [runtimesAway, places] of [[["docker"], 2], [["docker"], 2], [undefined, 3]] as const) {
+    sailor.send({
+      kind: "heartbeat",
+      local,
+      stats: null,
+      ...(runtimesAway ? { runtimesAway: [...runtimesAway] } : {}),
+    });
+    await rig.clock.settle();
+    assert.deepEqual(rig.working.live.get("n1")!.runtimesAway, runtimesAway ?? []);
+    assert.equal(rig.ofKind("place").length, places);
+  }
   await rig.clock.advance(500);
   sailor.report("a-1", "running");
   await rig.clock.settle();

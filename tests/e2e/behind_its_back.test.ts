@@ -5,6 +5,7 @@ import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
 import { EngineRecord, madeTwice, overlaps } from "./engine_record.ts";
+import { resourcesAreBack, resourcesOf } from "./resources.ts";
 import { Fleet } from "./support.ts";
 
 const forever = { image, cmd: ["sleep", "1000"], cpu: 0.03, memory: "6MiB" };
@@ -32,6 +33,7 @@ testWithEngine(
   (engine) =>
     Fleet.use(engine, { sailors: 2 }, async (fleet) => {
       await using record = await EngineRecord.start(engine);
+      const fresh = resourcesOf(fleet);
       const ids = new Set<string>();
       for (const verb of ["killed", "removed"] as const) {
         for (const { name, document } of CASES) {
@@ -71,6 +73,7 @@ testWithEngine(
       assert.deepEqual([record.broken, overlaps(own), madeTwice(own)], [null, [], []]);
       await fleet.ok("stop", ...running.map((task) => task.id), "--wait");
       assert.deepEqual(await fleet.containers(false), []);
+      await resourcesAreBack(fleet, fresh);
     }),
 );
 
@@ -82,6 +85,7 @@ testWithEngine(
       { sailors: 3, deckFlags: ["-s", "spread", "--heartbeat", "300ms", "--node-timeout", "1500ms"] },
       async (fleet) => {
         await using record = await EngineRecord.start(engine);
+        const fresh = resourcesOf(fleet);
         const names = Array.from({ length: 9 }, (_, i) => `t${i}`);
         for (const name of names) await fleet.submit({ ...forever, name, restart: "always" });
         const frozen = `localhost:${fleet.sailorPorts[0]}`;
@@ -130,6 +134,7 @@ testWithEngine(
         // It takes tasks as before.
         await fleet.submit({ ...there, name: "next" });
         await fleet.until("next", "running");
+        await resourcesAreBack(fleet, fresh);
       },
     ),
 );

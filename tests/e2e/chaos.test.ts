@@ -12,7 +12,8 @@ import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
 import { EngineRecord, madeTwice, overlaps, type RecordedEvent } from "./engine_record.ts";
-import { Fleet, type Process } from "./support.ts";
+import { resourcesAreBack, resourcesOf } from "./resources.ts";
+import { Fleet } from "./support.ts";
 
 const SECONDS = Number(Deno.env.get("ORMEN_CHAOS_SECONDS") ?? 40);
 const TASKS = Number(Deno.env.get("ORMEN_CHAOS_TASKS") ?? 60);
@@ -20,15 +21,6 @@ const SEED = Number(Deno.env.get("ORMEN_CHAOS_SEED") || Math.floor(Math.random()
 const SAILORS = 3;
 /** lib/sailor/retention.ts: the newest 50 of a sailor stay, looked at once a minute. */
 const KEPT_PER_SAILOR = 50;
-/**
- * What a process may hold more when all is over than when it had just started, with nothing left to do.
- * Open files: connections that are kept for a while, from this test's requests and to the Engine, come and go: fewer than
- * ten once it is quiet. One that is left behind by each task would be 20 a sailor in the short run.
- * Memory: what V8's heap has grown to, and records of ended tasks at a few KiB each. 12 MiB were measured after 60 tasks.
- */
-const FILES_MORE_MAX = 12;
-const MEMORY_MORE_MAX_KIB = 64 * 1024;
-
 /** Room for those that live at once on two cores; a container with a smaller cap takes seconds to start. */
 const CPU = Math.min(0.03, 2.4 / TASKS);
 
@@ -60,7 +52,7 @@ testWithEngine(
       await using record = await EngineRecord.start(engine);
       const own = new Set((await fleet.http("GET", "/v1/nodes")).body.nodes.map((node: { id: string }) => node.id));
       const ownEvents = () => record.events.filter((event) => own.has(event.node));
-      const fresh = processesOf(fleet).map(resourcesOf);
+      const fresh = resourcesOf(fleet);
 
       const faults = new AbortController();
       const timer = setTimeout(() => faults.abort(), SECONDS * 1000);
@@ -122,17 +114,8 @@ testWithEngine(
           [...perNode.values()].every((events) => new Set(events.map((e) => e.container)).size <= KEPT_PER_SAILOR);
       }, 120_000);
       checkRecord(record, ownEvents());
-      const labels = ["deck", ...fleet.sailors.map((_, i) => `sailor ${i}`)];
-      await eventually("memory and open files are back", () => {
-        for (const [i, process] of processesOf(fleet).entries()) {
-          const now = resourcesOf(process);
-          const text = `${labels[i]}: ${JSON.stringify(now)}, fresh ${JSON.stringify(fresh[i])}`;
-          assert.ok(now.files - fresh[i].files <= FILES_MORE_MAX, `open files: ${text}`);
-          assert.ok(now.memoryKiB - fresh[i].memoryKiB <= MEMORY_MORE_MAX_KIB, `memory: ${text}`);
-        }
-        return true;
-      }, 60_000);
-      const now = processesOf(fleet).map(resourcesOf);
+      await resourcesAreBack(fleet, fresh);
+      const now = resourcesOf(fleet);
       console.log(
         `chaos: ${ownEvents().length} events of containers; fresh ${JSON.stringify(fresh)}, now ${JSON.stringify(now)}`,
       );
@@ -266,12 +249,4 @@ function seeded(seed: number): () => number {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-const processesOf = (fleet: Fleet): Process[] => [fleet.deck!, ...fleet.sailors.map((sailor) => sailor!)];
-
-function resourcesOf({ pid }: Process): { files: number; memoryKiB: number } {
-  const files = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
-  const memoryKiB = Number(/^VmRSS:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]);
-  return { files, memoryKiB };
 }

@@ -8,6 +8,7 @@ import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
 import { skipUnless } from "../fixtures/skip.ts";
 import { EngineRecord } from "./engine_record.ts";
+import { resourcesAreBack, resourcesOf } from "./resources.ts";
 import { Fleet, type FleetOptions } from "./support.ts";
 
 const SBIN = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;
@@ -98,8 +99,9 @@ for (const [way, optionsOf] of WAYS) {
   }
   testWithEngine(name, async (engine) => {
     await using cable = await Cable.lay();
-    await Fleet.use(engine, { sailors: 2, token: "e2e-secret", ...optionsOf(cable) }, async (fleet) => {
+    await Fleet.use(engine, { sailors: 2, token: "a-token-of-the-tests-alone", ...optionsOf(cable) }, async (fleet) => {
       await using record = await EngineRecord.start(engine);
+      const fresh = resourcesOf(fleet);
       const nodes = async () => (await fleet.http("GET", "/v1/nodes")).body.nodes as { name: string; status: string }[];
       const isCut = (node: { name: string }) => node.name === "cut" || node.name.startsWith(cable.farIp);
       const cutName = (await nodes()).find(isCut)!.name;
@@ -148,6 +150,7 @@ for (const [way, optionsOf] of WAYS) {
       const attempts = own.filter((event) => event.action === "create").map((event) => event.attempt);
       assert.equal(new Set(attempts).size, attempts.length);
       assert.equal(record.broken, null);
+      await resourcesAreBack(fleet, fresh);
     });
   });
 }

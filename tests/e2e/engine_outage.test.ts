@@ -4,6 +4,7 @@ import type { NodeView } from "../../lib/messages/api.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
 import { testWithOwnEngine } from "./own_engine.ts";
+import { resourcesAreBack, resourcesOf } from "./resources.ts";
 import { Fleet } from "./support.ts";
 
 const forever = { image, cmd: ["sleep", "1000"], cpu: 0.05, memory: "8MiB" };
@@ -14,6 +15,7 @@ testWithOwnEngine(
   "an Engine that hangs: its sailor stays, says so, gets no tasks, and all goes on when it answers",
   (own) =>
     Fleet.use(own.engine, { deckFlags: ["--heartbeat", "500ms", "--node-timeout", "3s"] }, async (fleet) => {
+      const fresh = resourcesOf(fleet);
       await fleet.submit({ ...forever, name: "runs" });
       await fleet.submit({ ...forever, name: "doomed", restart: "always" });
       // Its checks go through the Engine, and are late while that hangs: no fault of its own.
@@ -57,6 +59,7 @@ testWithOwnEngine(
       for (const task of tasks) assert.equal(task.attempts, 1, task.name);
       for (const task of tasks) assert.equal(await runningOf(fleet, task.id), task.id === doomed.id ? 0 : 1, task.name);
       assert.deepEqual((await fleet.json<{ nodes: NodeView[] }>("mast")).nodes[0].runtimesAway, []);
+      await resourcesAreBack(fleet, fresh);
     }),
 );
 
@@ -75,6 +78,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     } and comes back: what should run runs, what was stopped stays stopped`,
     (own) =>
       Fleet.use(own.engine, {}, async (fleet) => {
+        const fresh = resourcesOf(fleet);
         for (const [name, restart] of POLICIES) {
           // 143 after a signal to end, so that no policy takes it for success.
           const cmd = ["sh", "-c", "echo said; trap 'exit 143' TERM; while :; do sleep 0.1; done"];
@@ -119,6 +123,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
         assert.equal((await fleet.task("always")).attempts, 1, "restarted in place");
         assert.equal(await fleet.ok("logs", "no"), "said\n");
         assert.equal((await fleet.run("exec", "always", "--", "true")).code, 0);
+        await resourcesAreBack(fleet, fresh);
       }),
   );
 }
