@@ -3,8 +3,10 @@
  * before anything is validated; leaves the meaning of the data to schemas.
  *
  * 1. No more than the limit is ever held. The HTTP server holds a body to its declared length; without one it is counted here.
- * 2. Data that leaves this module nests no deeper than DEPTH_MAX and has no `__proto__` key.
+ * 2. A body that is not there in time is given up (408): the time grows with the length that is declared or allowed.
+ * 3. Data that leaves this module nests no deeper than DEPTH_MAX and has no `__proto__` key.
  */
+import type { Clock } from "../contracts/clock.ts";
 import { Refusal } from "./problems.ts";
 import { scanJson } from "./json_scan.ts";
 import { DEPTH_MAX, shapeProblem, tooDeep } from "./plain_data.ts";
@@ -12,6 +14,16 @@ import type { Document } from "./plain_data.ts";
 
 export const BODY_BYTES_MAX = 2 ** 20;
 export const BATCH_BYTES_MAX = 16 * 2 ** 20;
+/** For a body of any size; and what a slow line may take at least, bytes a second. */
+const BODY_WITHIN_MS = 10_000;
+const BODY_BYTES_PER_SECOND_MIN = 256 * 1024;
+
+/** By which a request's body is timed; one that was made without a server has none and is not. */
+const clocks = new WeakMap<Request, Clock>();
+
+export function timeBody(request: Request, clock: Clock): void {
+  clocks.set(request, clock);
+}
 
 /** A JSON or YAML document of /v1. Throws Refusal 400, 413 or 415. */
 export async function readDocument(request: Request, limits: { readonly jsonBytesMax: number }): Promise<Document> {
@@ -57,21 +69,51 @@ export async function readOptionalJson(request: Request): Promise<Document> {
 
 /** Throws Refusal 413 as soon as the limit is passed. */
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > bytesMax) {
+  const declared = declaredBytes(request);
+  if (declared !== null && declared > bytesMax) {
     await request.body?.cancel();
     throw tooLarge(bytesMax);
   }
   try {
     // Reading a stream chunk by chunk takes three times as long as reading it whole.
-    const bytes = declared === null
-      ? await readCounted(request.body, bytesMax)
-      : new Uint8Array(await request.arrayBuffer());
+    const whole = declared === null
+      ? readCounted(request.body, bytesMax)
+      : request.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+    const bytes = await inTime(request, declared ?? bytesMax, whole);
     if (bytes.length > bytesMax) throw tooLarge(bytesMax);
     return bytes;
   } catch (error) {
     // Else the client went away: nobody reads the answer, and it is no failure of ours.
     throw error instanceof Refusal ? error : new Refusal(400, "malformed", "the body broke off");
+  }
+}
+
+function declaredBytes(request: Request): number | null {
+  const text = request.headers.get("content-length");
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
+/** `whole`, or Refusal 408. What comes later is dropped by the server, which cannot be told to close the connection. */
+async function inTime(request: Request, bytes: number, whole: Promise<Uint8Array>): Promise<Uint8Array> {
+  const clock = clocks.get(request);
+  if (!clock) return await whole;
+  const withinMs = BODY_WITHIN_MS + Math.ceil(bytes / BODY_BYTES_PER_SECOND_MIN * 1000);
+  const late = Promise.withResolvers<never>();
+  const cancel = clock.after(
+    withinMs,
+    () =>
+      late.reject(
+        new Refusal(408, "tooSlow", `the body did not come within ${Math.round(withinMs / 1000)} s`, undefined, {
+          connection: "close",
+        }),
+      ),
+  );
+  try {
+    return await Promise.race([whole, late.promise]);
+  } finally {
+    cancel();
+    // It fails when the client leaves; that is told to nobody any more.
+    whole.catch(() => {});
   }
 }
 

@@ -7,7 +7,7 @@ import type { Logger } from "../contracts/logger.ts";
 import type { DeckApi } from "../deck/api.ts";
 import { originalDeckRoutes } from "./compat/deck_routes.ts";
 import { createEdge } from "./edge.ts";
-import type { RemoteInfo, Route, Upgrade } from "./edge.ts";
+import type { Edge, RemoteInfo, Route, Upgrade } from "./edge.ts";
 import { eventRoutes } from "./event_routes.ts";
 import { createAccess } from "./access.ts";
 import type { Access } from "./access.ts";
@@ -35,6 +35,7 @@ export interface HttpApp {
   fetch(request: Request, info: RemoteInfo): Response | Promise<Response>;
   /** HTTP's own figures; /metrics shows the deck's before them. */
   readonly metrics: MetricsRegistry;
+  readonly routes: Edge["routes"];
 }
 
 export function createDeckApp(options: DeckAppOptions): HttpApp {

@@ -10,12 +10,14 @@ import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Access, AccessOptions, Grant, RouteRole } from "./access.ts";
 import { roleRefusal } from "./access.ts";
+import { timeBody } from "./body.ts";
 import { plainError, plainNotFound } from "./compat/answers.ts";
 import { linkWithGrant, responseWithGrant } from "./ending.ts";
 import type { Guard } from "./guards.ts";
 import { notFound, problemResponse, Refusal } from "./problems.ts";
 import { createMetricsRegistry } from "./prometheus.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
+import { headProblem } from "./request_head.ts";
 
 /** What Deno.serve tells of the connection; a Unix socket has no host name. */
 export interface RemoteInfo {
@@ -63,6 +65,8 @@ export type AccessFactory = (onFailure: NonNullable<AccessOptions["onFailure"]>)
 export interface Edge {
   fetch(request: Request, info: RemoteInfo): Response | Promise<Response>;
   readonly metrics: MetricsRegistry;
+  /** All that it answers, for tests that have to reach every one. */
+  readonly routes: readonly Pick<Route, "method" | "path">[];
 }
 
 const UNMATCHED = "unmatched";
@@ -107,16 +111,18 @@ export function createEdge(options: {
   };
   return {
     metrics,
+    routes: options.routes,
     async fetch(request, info) {
       const startMs = clock.monoMs();
       const path = pathOf(request.url);
-      const refusal = guard(request);
+      const refusal = headProblem(request) ?? guard(request);
       const entered = refusal ??
         (openPaths.has(path) ? OPEN : access.check(request.headers, info.remoteAddr.hostname ?? ""));
       if (entered instanceof Refusal) {
         record(startMs, request.method, UNMATCHED, entered.status);
         return answerRefusal(entered, path);
       }
+      if (request.body !== null) timeBody(request, clock);
       const context: RouteSeen = { remoteAddr: info.remoteAddr, route: UNMATCHED, grant: entered };
       const response = await app.fetch(request, context);
       record(startMs, request.method, context.route, response.status);

@@ -24,6 +24,8 @@ export type ProblemCode =
   | "keyReused"
   | "noContainer"
   | "tooLarge"
+  | "tooSlow"
+  | "headTooLarge"
   | "unsupportedMediaType"
   | "invalid"
   | "upgradeRequired"
@@ -91,12 +93,14 @@ const TITLES: Readonly<Record<number, string>> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  408: "Request Timeout",
   409: "Conflict",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
   426: "Upgrade Required",
   429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   502: "Bad Gateway",
   503: "Service Unavailable",

@@ -48,7 +48,7 @@ export function taskRoutes(options: {
           { status: 201, text: "the task, or of a batch all tasks were accepted", schema: "SubmitReply" },
           { status: 200, text: "of a batch some tasks were not accepted", schema: "SubmitBatchReply" },
         ],
-        problems: [400, 409, 413, 415, 422, 503],
+        problems: [400, 408, 409, 413, 415, 422, 503],
       },
     },
     {
@@ -89,7 +89,7 @@ export function taskRoutes(options: {
       description: {
         ...STOP_DESCRIPTION,
         body: { schema: "StopRequest", types: ["application/json"], required: false },
-        problems: [400, 404, 409, 413, 415, 422, 503],
+        problems: [400, 404, 408, 409, 413, 415, 422, 503],
       },
     },
     {
