@@ -12,41 +12,55 @@
 import { z } from "zod";
 import { ATTEMPT_STATES } from "../core/attempt.ts";
 import type { Observation } from "../core/attempt.ts";
-import type { TaskSpec } from "../core/documents/task.ts";
 import type { LocalUse, MachineStats } from "../core/mast.ts";
 import type { Assignment, AttemptCause, AttemptReport } from "../core/outgoing.ts";
+import { fittingText, jsonBytes, line, wallTime } from "./bounded.ts";
+import { taskSpec } from "./task_spec.ts";
 
 export const PROTOCOL_VERSION = 1;
 /** Paths at whoever is dialled, deck or sailor. */
 export const SESSION_PATH = "/v1/session";
 export const STREAM_PATH = "/v1/session/streams";
 
-const id = z.string().min(1).max(160);
-const text = z.string().max(16_384);
-const wall = z.number().nullable();
+/** Ids become parts of containers' names and, at the process runtime, of paths. */
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,159}$/, "not an id");
+const wall = wallTime.nullable();
+const amount = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
+const count = z.number().int().nonnegative();
+/** Both stand in a node's record. */
+const LABELS_BYTES_MAX = 32 * 1024;
+const ALLOWS_BYTES_MAX = 16 * 1024;
+const REASON_BYTES = 2 * 1024;
+const DAY_MS = 86_400_000;
 
+const portNumber = z.number().int().min(0).max(65_535);
 const boundPort = z.object({
-  container: z.number().int(),
+  container: portNumber,
   protocol: z.enum(["tcp", "udp"]),
-  hostIp: z.string().max(64),
-  host: z.number().int(),
+  hostIp: z.string().regex(/^[0-9A-Za-z.:%]{0,64}$/, "not an address"),
+  host: portNumber,
 });
 
+// Together with 256 ports they leave an attempt's record below the store's 64 KiB.
+const HEALTH_OUTPUT_BYTES = 6 * 1024;
+const MESSAGE_BYTES = 6 * 1024;
+const OUTPUT_TAIL_BYTES = 16 * 1024;
+
 const observation: z.ZodType<Observation> = z.object({
-  containerId: z.string().max(128).nullable(),
-  containerName: z.string().max(256).nullable(),
+  containerId: line(128).nullable(),
+  containerName: line(256).nullable(),
   ports: z.array(boundPort).max(256),
   health: z.enum(["none", "starting", "healthy", "unhealthy"]),
-  healthForMs: z.number(),
-  healthOutput: text.nullable(),
-  restarts: z.number().int(),
-  healthRestarts: z.number().int(),
+  healthForMs: wallTime,
+  healthOutput: fittingText(HEALTH_OUTPUT_BYTES).nullable(),
+  restarts: count,
+  healthRestarts: count,
   exitCode: z.number().int().nullable(),
   oomKilled: z.boolean(),
   startedMs: wall,
   finishedMs: wall,
-  message: text.nullable(),
-  outputTail: text.nullable(),
+  message: fittingText(MESSAGE_BYTES).nullable(),
+  outputTail: fittingText(OUTPUT_TAIL_BYTES, "end").nullable(),
 });
 
 const report: z.ZodType<AttemptReport> = z.object({
@@ -59,31 +73,36 @@ const report: z.ZodType<AttemptReport> = z.object({
   observed: observation,
 });
 
-// Specs come from the store of the deck, so they are not checked again.
 const assignment: z.ZodType<Assignment> = z.object({
   attemptId: id,
   sailId: id,
   number: z.number().int().positive(),
   desired: z.enum(["run", "stop"]),
-  graceMs: z.number().nonnegative(),
+  graceMs: z.number().nonnegative().max(DAY_MS),
   known: z.boolean(),
-  spec: z.custom<TaskSpec>((value) => typeof value === "object" && value !== null && "restart" in value),
+  spec: taskSpec,
 });
 
+const FIGURES_MAX = 256;
+const figures = <V extends z.ZodType>(value: V) =>
+  z.record(z.string().max(64), value).refine((record) => Object.keys(record).length <= FIGURES_MAX, {
+    message: `at most ${FIGURES_MAX} figures`,
+  });
+
 const stats: z.ZodType<MachineStats> = z.object({
-  memory: z.record(z.string(), z.number()),
+  memory: figures(z.number()),
   disk: z.object({ all: z.number(), used: z.number(), free: z.number(), freeInodes: z.number() }),
-  cpu: z.record(z.string(), z.union([z.number(), z.string()])),
-  load: z.record(z.string(), z.number()),
-  taskCount: z.number().int(),
+  cpu: figures(z.union([z.number(), z.string().max(256)])),
+  load: figures(z.number()),
+  taskCount: count,
 });
 
 const localUse: z.ZodType<LocalUse> = z.object({
-  cpuCores: z.number().nonnegative(),
-  memoryBytes: z.number().nonnegative(),
-  diskBytes: z.number().nonnegative(),
+  cpuCores: amount,
+  memoryBytes: amount,
+  diskBytes: amount,
   hostPorts: z.array(z.string().max(16)).max(10_000),
-  taskCount: z.number().int().nonnegative(),
+  taskCount: count,
 });
 
 /** Runtimes that do not answer; absent from sailors that do not tell. */
@@ -92,24 +111,29 @@ const runtimesAway = z.array(z.enum(["docker", "process"])).max(4).optional();
 const hello = z.object({
   kind: z.literal("hello"),
   protocol: z.number().int(),
-  version: z.string().max(64),
+  version: line(64),
   nodeId: id,
   /** Ed25519, base64url; absent: an older sailor. */
   publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/).optional(),
-  name: z.string().min(1).max(255),
+  name: line(255).min(1),
   /** Made anew by each process. */
   instance: id,
   /** Null: never joined a cluster. */
   clusterId: id.nullable(),
   highestTerm: z.number().int().nonnegative(),
   /** `host:port` of the sailor's own API; null: none that others reach. */
-  address: z.string().max(255).nullable(),
-  engineId: z.string().min(1).max(255),
+  address: line(255).nullable(),
+  engineId: line(255).min(1),
   runtimes: z.array(z.enum(["docker", "process"])).max(4),
   /** Of the machine itself; sailors of earlier versions do not say. */
-  allows: z.object({ binds: z.array(z.string().max(4096)).max(1_000), hostNetwork: z.boolean() }).optional(),
-  capacity: z.object({ cpuCores: z.number(), memoryBytes: z.number(), diskBytes: z.number() }),
-  labels: z.record(z.string().max(256), z.string().max(1024)),
+  allows: z.object({ binds: z.array(line(4096)).max(1_000), hostNetwork: z.boolean() })
+    .refine((allows) => jsonBytes(allows) <= ALLOWS_BYTES_MAX, {
+      message: `allowed binds take at most ${ALLOWS_BYTES_MAX / 1024} KiB together`,
+    }).optional(),
+  capacity: z.object({ cpuCores: amount, memoryBytes: amount, diskBytes: amount }),
+  labels: z.record(line(256), line(1024)).refine((labels) => jsonBytes(labels) <= LABELS_BYTES_MAX, {
+    message: `labels take at most ${LABELS_BYTES_MAX / 1024} KiB together`,
+  }),
   /** All attempts that are not both ended and acknowledged. */
   attempts: z.array(report).max(100_000),
   local: localUse,
@@ -122,18 +146,18 @@ const proof = z.object({ kind: z.literal("proof"), signature: z.string().max(128
 const reports = z.object({ kind: z.literal("reports"), reports: z.array(report).max(100_000) });
 const heartbeat = z.object({ kind: z.literal("heartbeat"), local: localUse, stats: stats.nullable(), runtimesAway });
 /** Asks a deck that accepts sessions to be sent the whole list again (sent before closing on a gap, for its log). */
-const leaving = z.object({ kind: z.literal("leaving"), reason: z.string().max(1024) });
+const leaving = z.object({ kind: z.literal("leaving"), reason: fittingText(REASON_BYTES) });
 
 const welcome = z.object({
   kind: z.literal("welcome"),
   protocol: z.number().int(),
-  version: z.string().max(64),
+  version: line(64),
   clusterId: id,
   term: z.number().int().positive(),
   sessionId: id,
-  heartbeatMs: z.number().int().positive(),
+  heartbeatMs: z.number().int().min(10).max(DAY_MS),
   /** Silence after which either side gives the session up. */
-  timeoutMs: z.number().int().positive(),
+  timeoutMs: z.number().int().min(10).max(DAY_MS),
   /** The complete list; what is not on it and belongs to this cluster is to be stopped. */
   assignments: z.array(assignment).max(100_000),
 });
@@ -167,7 +191,7 @@ const challenge = z.object({ kind: z.literal("challenge"), clusterId: id, nonce:
 const refuse = z.object({
   kind: z.literal("refuse"),
   code: z.enum(["foreignCluster", "staleTerm", "secondInstance", "protocol", "unauthorized", "starting"]),
-  message: z.string().max(1024),
+  message: fittingText(REASON_BYTES),
 });
 
 export type { Assignment, AttemptCause, AttemptReport };
@@ -191,8 +215,9 @@ export type DeckMessage =
   | z.infer<typeof acknowledge>
   | z.infer<typeof ping>;
 
-const sailorMessage = z.discriminatedUnion("kind", [hello, proof, reports, heartbeat, leaving, refuse]);
-const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, challenge, assign, acknowledge, ping]);
+/** Exported for those who make messages up; whoever reads one takes the functions below. */
+export const sailorMessage = z.discriminatedUnion("kind", [hello, proof, reports, heartbeat, leaving, refuse]);
+export const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, challenge, assign, acknowledge, ping]);
 
 /** Largest frame that either side reads, bytes. */
 export const FRAME_BYTES_MAX = 64 * 2 ** 20;
@@ -235,5 +260,5 @@ function parse<T>(frame: string | Uint8Array, schema: z.ZodType<T>, kinds: reado
   const result = schema.safeParse(document);
   if (result.success) return { kind: "message", message: result.data };
   const issue = result.error.issues[0];
-  return { kind: "bad", problem: `${kind}: ${issue.path.join(".")}: ${issue.message}` };
+  return { kind: "bad", problem: `${kind}: ${issue.path.join(".").slice(0, 255)}: ${issue.message}` };
 }
