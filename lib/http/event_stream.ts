@@ -5,11 +5,13 @@
  *    the connection's pace, then live. The change from one to the other happens within one turn, so nothing falls between.
  * 2. A watcher holds at most QUEUE_MAX events. One that falls further behind is cut off; it comes back with Last-Event-ID
  *    and loses nothing that is still kept.
- * 3. Asked for events that are not kept any more, it is told so first (`event: gap`), and looks at the state itself.
+ * 3. One that does not take what it was sent for a minute is cut off too: it holds a connection and reads nothing.
+ * 4. Asked for events that are not kept any more, it is told so first (`event: gap`), and looks at the state itself.
  */
 import type { Clock } from "../contracts/clock.ts";
 import type { DeckApi, EventSubscription } from "../deck/api.ts";
 import type { EventView } from "../messages/api.ts";
+import { watchReader } from "./reader_watch.ts";
 
 export const QUEUE_MAX = 1000;
 export const KEEP_ALIVE_MS = 15_000;
@@ -20,15 +22,30 @@ const RETRY_MS = 1000;
 export function eventStream(deck: DeckApi, clock: Clock, after: number | null): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let feed: EventFeed;
+  let fail = (_reason: string) => {};
+  const reader = watchReader(clock, () => {
+    feed.close();
+    fail("the watcher does not read");
+  });
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      feed = new EventFeed(deck, clock, after, () => controller.error(new Error("the watcher does not keep up")));
+      fail = (reason) => {
+        reader.asked();
+        controller.error(new Error(reason));
+      };
+      feed = new EventFeed(deck, clock, after, () => fail("the watcher does not keep up"));
     },
     async pull(controller) {
+      reader.asked();
       const text = await feed.next();
-      if (text !== null) controller.enqueue(encoder.encode(text));
+      if (text === null) return;
+      controller.enqueue(encoder.encode(text));
+      reader.gave();
     },
-    cancel: () => feed.close(),
+    cancel() {
+      reader.asked();
+      feed.close();
+    },
   }, { highWaterMark: 0 });
 }
 

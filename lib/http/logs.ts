@@ -1,6 +1,6 @@
 /**
  * A task's output as an HTTP body. The reader sets the pace: a piece is asked of the deck when the connection asks for one,
- * and a reader who leaves closes the stream at the sailor.
+ * and a reader who leaves, or takes nothing for a minute, closes the stream at the sailor.
  */
 import type { z } from "zod";
 import type { Clock } from "../contracts/clock.ts";
@@ -9,6 +9,7 @@ import type { LogChunkLine } from "../messages/api.ts";
 import { Refusal } from "./problems.ts";
 import type { ProblemCode } from "./problems.ts";
 import { parseSince } from "./query.ts";
+import { watchReader } from "./reader_watch.ts";
 import type { logsQuery } from "./query.ts";
 
 const NDJSON = "application/x-ndjson";
@@ -45,7 +46,7 @@ export async function logsAnswer(
     throw streamRefusal(error);
   }
   // A client that left meanwhile is noticed by the server, which cancels the body.
-  return new Response(bodyOf(output, asLines ? lineFormat() : RAW), { headers });
+  return new Response(bodyOf(output, asLines ? lineFormat() : RAW, clock), { headers });
 }
 
 interface OutputFormat {
@@ -75,17 +76,26 @@ function lineFormat(): OutputFormat {
   };
 }
 
-function bodyOf(output: OutputStream, format: OutputFormat): ReadableStream<Uint8Array> {
+function bodyOf(output: OutputStream, format: OutputFormat, clock: Clock): ReadableStream<Uint8Array> {
   const pieces = output[Symbol.asyncIterator]();
+  let stalled = () => {};
+  const reader = watchReader(clock, () => stalled());
   return new ReadableStream<Uint8Array>({
+    start(controller) {
+      stalled = () => {
+        output.close();
+        controller.error(new Error("the reader does not read"));
+      };
+    },
     async pull(controller) {
+      reader.asked();
       try {
         while (true) {
           const next = await pieces.next();
           const bytes = next.done ? format.end() : format.piece(next.value);
           if (bytes.length > 0) controller.enqueue(bytes);
           if (next.done) return controller.close();
-          if (bytes.length > 0) return;
+          if (bytes.length > 0) return reader.gave();
         }
       } catch (error) {
         output.close();
@@ -96,6 +106,7 @@ function bodyOf(output: OutputStream, format: OutputFormat): ReadableStream<Uint
       }
     },
     cancel() {
+      reader.asked();
       output.close();
     },
   }, { highWaterMark: 0 });

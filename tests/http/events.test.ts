@@ -1,6 +1,7 @@
 /** /v1/events: lists, resuming, gaps, watchers that do not keep up. Time stands still unless a test moves it. */
 import assert from "node:assert/strict";
 import { KEEP_ALIVE_MS, QUEUE_MAX } from "../../lib/http/event_stream.ts";
+import { STALL_MS } from "../../lib/http/reader_watch.ts";
 import { event, WALL_MS } from "./records.ts";
 import { deckRig } from "./support.ts";
 import type { Rig } from "./support.ts";
@@ -160,8 +161,21 @@ Deno.test("keep-alives do not gather for a watcher that does not read", async ()
   const first = watcher.read();
   rig.deck.publish(event(2));
   await first;
-  rig.clock.advance(100 * KEEP_ALIVE_MS);
+  rig.clock.advance(STALL_MS - 1);
   rig.deck.publish(event(3));
   assert.deepEqual(idsOf(await watcher.read()), [3]);
   await watcher.cancel();
+});
+
+Deno.test("a watcher that takes nothing for a minute is cut off, one that merely waits is not", async () => {
+  const rig = rigWith(1);
+  const stalled = await watch(rig);
+  const waiting = await watch(rig);
+  const next = waiting.read();
+  rig.clock.advance(STALL_MS);
+  assert.equal(await next, ": keep-alive\n\n");
+  assert.equal(rig.deck.watchers.size, 1);
+  await assert.rejects(stalled.read(), /does not read/);
+  await waiting.cancel();
+  assert.equal(rig.clock.pending, 0);
 });

@@ -1,6 +1,7 @@
 /** Output over HTTP and exec over a socket: pace, ends, failures. */
 import assert from "node:assert/strict";
 import type { DeckApi, RemoteExec } from "../../lib/deck/api.ts";
+import { STALL_MS } from "../../lib/http/reader_watch.ts";
 import { TASK_ID, WALL_MS } from "./records.ts";
 import { deckRig, FakeOutput, piece, streamUnavailable } from "./support.ts";
 import type { FakeLink, Rig } from "./support.ts";
@@ -67,6 +68,20 @@ Deno.test("no more output is taken than the reader asks for, and leaving closes 
   assert.equal(output.taken, 2);
   await reader.cancel();
   assert(output.closed);
+});
+
+Deno.test("a reader who takes nothing for a minute closes the stream at the sailor", async () => {
+  const output = new FakeOutput(Array.from({ length: 10 }, (_, i) => piece(`${i}\n`)));
+  const rig = rigWith(output);
+  const reader = (await rig.fetch(PATH)).body!.getReader();
+  await reader.read();
+  rig.clock.advance(STALL_MS - 1);
+  await reader.read();
+  assert(!output.closed);
+  rig.clock.advance(STALL_MS);
+  assert(output.closed);
+  await assert.rejects(reader.read(), /does not read/);
+  assert.equal(rig.clock.pending, 0);
 });
 
 Deno.test("output that breaks off breaks the connection, or is told as a line", async () => {
