@@ -36,6 +36,14 @@ export type ProblemCode =
 
 export type ProblemError = { readonly pointer: string; readonly detail: string };
 
+/** Sentences repeat what was sent, which may be a megabyte long. */
+const SENTENCE_CHARS_MAX = 1_000;
+
+/** Also not cut within a pair. */
+export function clip(text: string): string {
+  return text.length <= SENTENCE_CHARS_MAX ? text : `${text.slice(0, SENTENCE_CHARS_MAX).toWellFormed()}...`;
+}
+
 /** Thrown anywhere below a route; becomes the answer. Expected outcomes of the deck are return values, not this. */
 export class Refusal extends Error {
   constructor(
@@ -66,9 +74,11 @@ export function problemOf(refusal: Refusal): Problem {
     type: "about:blank",
     title: TITLES[refusal.status] ?? "Error",
     status: refusal.status,
-    detail: refusal.detail,
+    detail: clip(refusal.detail),
     code: refusal.code,
-    ...(refusal.errors?.length ? { errors: [...refusal.errors] } : {}),
+    ...(refusal.errors?.length
+      ? { errors: refusal.errors.map(({ pointer, detail }) => ({ pointer: clip(pointer), detail: clip(detail) })) }
+      : {}),
   };
 }
 

@@ -32,6 +32,8 @@ const LABELS_BYTES_MAX = 32 * 1024;
 const ALLOWS_BYTES_MAX = 16 * 1024;
 const REASON_BYTES = 2 * 1024;
 const DAY_MS = 86_400_000;
+/** A beat each few milliseconds would keep a sailor busy with nothing else. */
+const period = z.number().int().min(10).max(2 ** 31);
 
 const portNumber = z.number().int().min(0).max(65_535);
 const boundPort = z.object({
@@ -155,9 +157,9 @@ const welcome = z.object({
   clusterId: id,
   term: z.number().int().positive(),
   sessionId: id,
-  heartbeatMs: z.number().int().min(10).max(DAY_MS),
+  heartbeatMs: period,
   /** Silence after which either side gives the session up. */
-  timeoutMs: z.number().int().min(10).max(DAY_MS),
+  timeoutMs: period,
   /** The complete list; what is not on it and belongs to this cluster is to be stopped. */
   assignments: z.array(assignment).max(100_000),
 });

@@ -3,6 +3,8 @@
  * text, its 404. tests/fixtures/original holds what it said on the wire.
  */
 
+import { clip } from "../problems.ts";
+
 const PLAIN = "text/plain; charset=utf-8";
 
 /** The original names no content type for its errors; Go then takes JSON for plain text. */
@@ -11,7 +13,7 @@ export function plainError(
   message: string,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(goJson({ HTTPStatusCode: status, Message: message }), {
+  return new Response(goJson({ HTTPStatusCode: status, Message: clip(message) }), {
     status,
     headers: { "content-type": PLAIN, ...headers },
   });
