@@ -85,6 +85,8 @@ export interface Change {
   readonly what: "replace" | "remove" | "repeat" | "add";
   readonly key: string;
   readonly value: unknown;
+  /** Set: numbers are replaced by this number, texts by this text; others of their kind come further than anything else. */
+  readonly alike: { readonly number: number; readonly text: string } | null;
 }
 
 export const changes: fc.Arbitrary<readonly Change[]> = fc.array(
@@ -93,6 +95,7 @@ export const changes: fc.Arbitrary<readonly Change[]> = fc.array(
     what: fc.constantFrom("replace", "replace", "replace", "remove", "repeat", "add"),
     key: fc.constantFrom("extra", "__proto__", "constructor", "nmae", "", "a/b~c", "k".repeat(5_000)),
     value: oddValue,
+    alike: fc.option(fc.record({ number: oddNumber, text: oddText }), { freq: 3 }),
   }),
   { maxLength: 3 },
 );
@@ -102,12 +105,12 @@ type Holder = Record<string, unknown> | unknown[];
 /** A copy of `value` with the changes made, each at a place that `at` picks among all. */
 export function changed(value: unknown, list: readonly Change[]): unknown {
   const root = { value: structuredClone(value) };
-  for (const { at, what, key, value } of list) {
-    const odd = structuredClone(value);
+  for (const { at, what, key, value, alike } of list) {
     const places: { holder: Holder; key: string }[] = [];
     collect(root, places);
     const place = places[at % places.length];
     const holder = place.holder as Record<string, unknown>;
+    const odd = oddFor(holder[place.key], alike) ?? structuredClone(value);
     if (what === "replace") holder[place.key] = odd;
     else if (what === "remove" && place.holder !== root) delete holder[place.key];
     else if (what === "repeat" && Array.isArray(holder[place.key])) {
@@ -123,6 +126,11 @@ export function changed(value: unknown, list: readonly Change[]): unknown {
     }
   }
   return root.value;
+}
+
+function oddFor(value: unknown, alike: Change["alike"]): unknown {
+  if (alike === null) return undefined;
+  return typeof value === "number" ? alike.number : typeof value === "string" ? alike.text : undefined;
 }
 
 function collect(holder: Holder, places: { holder: Holder; key: string }[]): void {
