@@ -1,13 +1,14 @@
 # Every target works on a fresh Debian machine that has node, npm and make (and, for containers, root).
 # Deno comes from PATH when it is a fit 2.9, else from npm into .toolchain/ (tools/toolchain.sh).
 
-.PHONY: help demo test chaos build check clean
+.PHONY: help demo test chaos build check clean fuzz
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    build, then show Ormen at work on this machine"
 	@echo "make test    check, build and every test; starts a private Docker Engine where none answers"
 	@echo "make chaos   kill -9 of decks and sailors under load, 3 minutes; MINUTES=n SEED=n TASKS=n"
+	@echo "make fuzz    hostile requests and messages: N=50000, SEED=n repeats a run"
 	@echo "make build   one executable file: dist/ormen"
 	@echo "make check   format, lint, types, import rules (seconds)"
 	@echo "make clean   remove what these made, the toolchain included"
@@ -20,6 +21,9 @@ test:
 
 chaos:
 	@MINUTES="$(MINUTES)" SEED="$(SEED)" TASKS="$(TASKS)" sh tools/chaos.sh
+
+fuzz:
+	@N="$(N)" SEED="$(SEED)" sh tools/fuzz.sh
 
 build:
 	@sh tools/build.sh

@@ -1,6 +1,7 @@
 /** A listener for an app, with WebSocket requests turned into links, and how it ends. */
 import type { Link } from "../contracts/link.ts";
 import { linkOf } from "../adapters/web_socket_link.ts";
+import { Refusal, unavailable } from "../http/problems.ts";
 import { FRAME_BYTES_MAX } from "../messages/session.ts";
 import type { Clock } from "../contracts/clock.ts";
 import type { Dialer } from "../contracts/link.ts";
@@ -60,10 +61,29 @@ export async function listen(options: ListenOptions, app: App): Promise<Listenin
 
 const CLOSE_WITHIN_MS = 1_000;
 
-export function upgrade(request: Request): { response: Response; link: Link } {
-  // Signs of life are the session's own business.
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+/**
+ * Sockets that are open at a time, those counted whose other end does not answer a close: each takes some 40 KiB. A cluster
+ * takes two a node. A server's plain connections cannot be counted: Deno.serve shows requests only.
+ */
+const SOCKETS_MAX = 12_000;
+let sockets = 0;
+
+/** Throws Refusal: 503 when there are too many, 400 when the request's headers make no WebSocket. */
+export function upgrade(request: Request, socketsMax = SOCKETS_MAX): { response: Response; link: Link } {
+  if (sockets >= socketsMax) throw unavailable(`${socketsMax} sockets are open already; try again later`);
+  const { socket, response } = handshake(request);
+  sockets++;
+  socket.addEventListener("close", () => sockets--, { once: true });
   return { response, link: linkOf(socket, FRAME_BYTES_MAX) };
+}
+
+function handshake(request: Request): Deno.WebSocketUpgrade {
+  try {
+    // Signs of life are the session's own business.
+    return Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  } catch (error) {
+    throw new Refusal(400, "badRequest", `no WebSocket can be made of this request: ${(error as Error).message}`);
+  }
 }
 
 /** What a listener asks of its callers, read again when its file changes. */

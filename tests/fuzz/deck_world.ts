@@ -1,7 +1,6 @@
 /** A whole deck in one process, in virtual time on a memory disk, with one honest sailor and a few tasks, behind its HTTP app. */
 import assert from "node:assert/strict";
 import { createMemoryDisk, openMemoryStore } from "../../lib/adapters/memory_store.ts";
-import { NOTHING_OBSERVED } from "../../lib/core/attempt.ts";
 import type { Deck } from "../../lib/deck/deck.ts";
 import { createDeck } from "../../lib/deck/deck.ts";
 import type { HttpApp } from "../../lib/http/deck_app.ts";
