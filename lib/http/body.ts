@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../contracts/clock.ts";
 import { Refusal } from "./problems.ts";
+import { duplicateKey } from "./json_keys.ts";
 import { scanJson } from "./json_scan.ts";
 import { DEPTH_MAX, shapeProblem, tooDeep } from "./plain_data.ts";
 import type { Document } from "./plain_data.ts";
@@ -148,6 +149,10 @@ export function parseJson(text: string): unknown {
   }
   const problem = shapeProblem(value);
   if (problem) throw new Refusal(400, "malformed", problem);
+  const twice = duplicateKey(text, value);
+  if (twice) {
+    throw new Refusal(400, "malformed", `at ${lineColumn(text, twice.at)}: the key \`${twice.key}\` is there twice`);
+  }
   return value;
 }
 
