@@ -31,8 +31,11 @@ export async function listen(options: ListenOptions, app: App): Promise<Listenin
     const { remoteAddr } = info;
     return app.fetch(request, { remoteAddr: "hostname" in remoteAddr ? { hostname: remoteAddr.hostname } : {} });
   };
-  const quiet = { hostname, port: options.port, onListen: () => {} };
-  const server = tls ? Deno.serve({ ...quiet, ...tls }, handler) : Deno.serve(quiet, handler);
+  const serveAt = (hostname: string, port: number) => {
+    const quiet = { hostname, port, onListen: () => {} };
+    return tls ? Deno.serve({ ...quiet, ...tls }, handler) : Deno.serve(quiet, handler);
+  };
+  let server = serveAt(hostname, options.port);
   const { port, hostname: bound } = server.addr as Deno.NetAddr;
   if (isLoopback(hostname) && !isLoopback(bound)) {
     // In the turn that bound it: no request has been taken yet.
@@ -41,11 +44,34 @@ export async function listen(options: ListenOptions, app: App): Promise<Listenin
       "say -H 127.0.0.1, or mend /etc/hosts",
     ]);
   }
+  const closing = new AbortController();
+  keepServing();
+
+  /**
+   * The server ends for good when a connection cannot be accepted, as when the process has no files left to open: anybody
+   * who opens enough connections could end the deck. Those that it has go on; it listens again as soon as it can.
+   */
+  function keepServing(): void {
+    server.finished.catch(async (error) => {
+      console.error(`the listener stopped: ${(error as Error).message}; it listens again`);
+      while (true) {
+        await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN_MS));
+        if (closing.signal.aborted) return;
+        try {
+          // The address, not the name: that may lead elsewhere by now.
+          server = serveAt(bound, port);
+          return keepServing();
+        } catch { /* No files yet, or the port is not free yet: said once, above. */ }
+      }
+    });
+  }
+
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${tls ? "https" : "http"}://${host}:${port}`,
     port,
     async close() {
+      closing.abort();
       // Open streams and sockets would keep a gentle end waiting for ever.
       const gently = server.shutdown();
       const timer = setTimeout(() => abort.abort(), CLOSE_WITHIN_MS);
@@ -60,6 +86,7 @@ export async function listen(options: ListenOptions, app: App): Promise<Listenin
 }
 
 const CLOSE_WITHIN_MS = 1_000;
+const LISTEN_AGAIN_MS = 250;
 
 /**
  * Sockets that are open at a time, those counted whose other end does not answer a close: each takes some 40 KiB. A cluster
