@@ -1,6 +1,7 @@
 /** A whole deck in one process, in virtual time on a memory disk, with one honest sailor and a few tasks, behind its HTTP app. */
 import assert from "node:assert/strict";
 import { createMemoryDisk, openMemoryStore } from "../../lib/adapters/memory_store.ts";
+import { verifyEd25519 } from "../../lib/adapters/node_keys.ts";
 import type { Deck } from "../../lib/deck/deck.ts";
 import { createDeck } from "../../lib/deck/deck.ts";
 import type { HttpApp } from "../../lib/http/deck_app.ts";
@@ -34,6 +35,7 @@ export class DeckWorld {
     const world = new DeckWorld();
     const { clock, logger, disk } = world;
     world.deck = await createDeck({
+      verify: verifyEd25519,
       clock,
       random: countingRandom(),
       logger,

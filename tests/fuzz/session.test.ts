@@ -71,6 +71,8 @@ const STATS = {
 
 const FROM_SAILOR = [
   helloOf("evil", { stats: STATS, labels: { zone: "eu" }, attempts: [reportOn(OWN, "running") as never] }),
+  { ...helloOf("evil"), publicKey: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+  { kind: "proof", signature: "s".repeat(86) },
   { kind: "reports", reports: [reportOn(OWN, "running")] },
   { kind: "reports", reports: [reportOn(OWN, "failed")] },
   { kind: "reports", reports: [reportOn(TASK_ID, "failed"), reportOn("nobody", "running")] },
@@ -101,6 +103,7 @@ const FROM_DECK = [
   },
   { kind: "assign", term: 1, sequence: 2, assignments: [assignment("a", { desired: "stop" })], drop: [] },
   { kind: "acknowledge", reports: [{ attemptId: "a-1", revision: 1 }] },
+  { kind: "challenge", clusterId: CLUSTER, nonce: "n" },
   { kind: "ping" },
   { kind: "refuse", code: "staleTerm", message: "no" },
   { kind: "from the future", x: 1 },

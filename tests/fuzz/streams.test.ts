@@ -102,7 +102,7 @@ Deno.test("fuzz: hostile stream links, at the deck and at the sailor", async () 
         return mux;
       };
       if (bound) serve(given);
-      else awaitBind(given, clock, (_sessionId, boundLink) => void serve(boundLink));
+      else awaitBind(given, (_sessionId, boundLink) => void serve(boundLink));
       for (const one of frames) {
         link.receive(one);
         // A closed link delivers nothing more.
