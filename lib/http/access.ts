@@ -63,7 +63,11 @@ export function createAccess(options: AccessOptions): Access {
 
   function operatorDigests(): readonly Uint8Array[] {
     const tokens = operator?.() ?? [];
-    if (digested?.tokens !== tokens) digested = { tokens, digests: tokens.map(sha256) };
+    if (digested?.tokens !== tokens) {
+      digested = { tokens, digests: tokens.map(sha256) };
+      // Who was told to use the new token, and tried it a moment too early, has not been guessing.
+      failures.clear();
+    }
     return digested.digests;
   }
 
@@ -135,6 +139,7 @@ export function createAccess(options: AccessOptions): Access {
       const digest = sha256(token);
       const nowMs = clock.monoMs();
       const address = networkOf(remote);
+      operatorDigests();
       if (isHeld(address, nowMs) && !known.has(hex(digest)) && madeRole(digest) === undefined) {
         onFailure("held");
         return held(failures.get(address)!.sinceMs + WINDOW_MS - nowMs);

@@ -84,6 +84,14 @@ Deno.test("whoever guesses is not listened to for a minute, right tokens that ar
   assert(!JSON.stringify(logger.lines).includes("guess-"));
 });
 
+Deno.test("new tokens of the operator count at once, also for who tried them too early too often", () => {
+  const { rig, code } = accessRig();
+  for (let i = 0; i < 20; i++) code("the-operators-new-token");
+  assert.equal(code("the-operators-new-token"), "429 tooManyFailures");
+  rig.operator = ["the-operators-new-token", OPERATOR];
+  assert.equal(code("the-operators-new-token"), "admin");
+});
+
 Deno.test("one who guesses from a million addresses does not fill the memory", () => {
   const { code } = accessRig();
   for (let i = 0; i < 30_000; i++) {
