@@ -14,6 +14,8 @@ import type { DeckMessage, Hello } from "../messages/session.ts";
 import { parseSailorMessage } from "../messages/session.ts";
 import type { Admission } from "./admission.ts";
 import { createAdmission } from "./admission.ts";
+import type { FrameOrder } from "../session/frame_order.ts";
+import { createFrameOrder } from "../session/frame_order.ts";
 import type { Loop } from "./loop.ts";
 
 /** For the proof, too. */
@@ -29,6 +31,7 @@ interface Session {
   /** Its hello came; whether it counts may hang on a proof. */
   greeted: boolean;
   /** Null: not admitted yet. */
+  readonly order: FrameOrder;
   nodeId: string | null;
   sequence: number;
   readonly onWelcome: (sessionId: string) => void;
@@ -73,7 +76,7 @@ export function createSessions(options: {
     if (session.link.buffered() > BUFFERED_BYTES_MAX) {
       return session.link.close("the sailor does not read");
     }
-    session.link.send(JSON.stringify(message));
+    session.link.send(session.order.write(message));
   }
 
   function close(sessionId: string, reason: string): void {
@@ -82,11 +85,13 @@ export function createSessions(options: {
 
   function take(session: Session, frame: string | Uint8Array, staticAddress: string | null, remoteIp: string): void {
     const parsed = parseSailorMessage(frame);
-    if (parsed.kind === "skip") return;
     if (parsed.kind === "bad") {
       logger.warn("a sailor sent what cannot be read", { remoteIp, problem: parsed.problem });
       return session.link.close(`cannot read the message: ${parsed.problem}`);
     }
+    const turn = session.order.take(parsed.number);
+    if (turn === "gap") return session.link.close("a message of the sailor is missing; start over");
+    if (turn === "again" || parsed.kind === "skip") return;
     const { message } = parsed;
     if (session.nodeId === null && !BEFORE_ADMISSION.has(message.kind)) {
       return session.link.close("a session begins with hello");
@@ -163,6 +168,7 @@ export function createSessions(options: {
         link,
         admission: createAdmission(options),
         greeted: false,
+        order: createFrameOrder(),
         nodeId: null,
         sequence: 0,
         onWelcome,

@@ -5,7 +5,9 @@
  *    whose hello bears a key the deck first asks a proof (`challenge`, `proof`).
  * 2. After that the deck sends `assign` with a sequence that grows by one; a gap closes the session.
  * 3. A report is repeated in the next hello until the deck has acknowledged its revision.
- * 4. Unknown keys are ignored and unknown kinds are skipped, so that neighbouring versions understand each other.
+ * 4. Every frame bears a number, `n`, counted from 1 in each direction; a gap closes the session, a frame that came before
+ *    is ignored. Frames of older versions bear none.
+ * 5. Unknown keys are ignored and unknown kinds are skipped, so that neighbouring versions understand each other.
  *
  * Streams (logs, exec) use a second socket: see stream.ts.
  */
@@ -225,8 +227,8 @@ export const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, challe
 export const FRAME_BYTES_MAX = 64 * 2 ** 20;
 
 export type Parsed<T> =
-  | { readonly kind: "message"; readonly message: T }
-  | { readonly kind: "skip" }
+  | { readonly kind: "message"; readonly message: T; readonly number: number | null }
+  | { readonly kind: "skip"; readonly number: number | null }
   | { readonly kind: "bad"; readonly problem: string };
 
 export const parseSailorMessage = (frame: string | Uint8Array) =>
@@ -256,11 +258,12 @@ function parse<T>(frame: string | Uint8Array, schema: z.ZodType<T>, kinds: reado
   } catch (error) {
     return { kind: "bad", problem: (error as Error).message };
   }
-  const kind = (document as { kind?: unknown } | null)?.kind;
+  const { kind, n } = (document ?? {}) as { kind?: unknown; n?: unknown };
+  const number = Number.isSafeInteger(n) ? n as number : null;
   if (typeof kind !== "string") return { kind: "bad", problem: "a message without `kind`" };
-  if (!kinds.includes(kind)) return { kind: "skip" };
+  if (!kinds.includes(kind)) return { kind: "skip", number };
   const result = schema.safeParse(document);
-  if (result.success) return { kind: "message", message: result.data };
+  if (result.success) return { kind: "message", message: result.data, number };
   const issue = result.error.issues[0];
   return { kind: "bad", problem: `${kind}: ${issue.path.join(".").slice(0, 255)}: ${issue.message}` };
 }

@@ -7,6 +7,7 @@ import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { AttemptReport, Challenge, DeckMessage, Hello, SailorMessage, Welcome } from "../messages/session.ts";
 import { parseDeckMessage } from "../messages/session.ts";
+import { createFrameOrder } from "../session/frame_order.ts";
 
 export interface SessionHost {
   hello(): Promise<Hello>;
@@ -48,7 +49,8 @@ export async function runSession(
   // Messages are taken in one after the other, though taking one in may wait for the journal.
   let queue: Promise<void> = Promise.resolve();
 
-  const send = (message: SailorMessage) => link.send(JSON.stringify(message));
+  const order = createFrameOrder();
+  const send = (message: SailorMessage) => link.send(order.write(message));
   const session: Session = {
     link,
     sessionId: () => welcome?.sessionId ?? null,
@@ -92,8 +94,10 @@ export async function runSession(
     // What waited in line when the session ended is not taken: a newer one may have begun.
     if (over) return;
     const parsed = parseDeckMessage(frame);
-    if (parsed.kind === "skip") return;
     if (parsed.kind === "bad") return leave(`cannot read the message: ${parsed.problem}`);
+    const turn = order.take(parsed.number);
+    if (turn === "gap") return leave("a message of the deck is missing");
+    if (turn === "again" || parsed.kind === "skip") return;
     const { message } = parsed;
     switch (message.kind) {
       case "welcome":

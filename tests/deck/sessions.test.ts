@@ -331,3 +331,17 @@ Deno.test("closeAll() closes welcomed sessions and those that are still to be", 
   assert.deepEqual(rig.over, ["s-1", "s-2", "s-3"].map((id) => `${id}: the deck is stopping`));
   assert.equal(rig.clock.pending(), 0);
 });
+
+Deno.test("a message of the sailor that is missing closes the session, one that comes twice is taken once", async () => {
+  const rig = new Rig();
+  const sailor = await rig.session("n1");
+  const numbered = (n: number) => sailor.pair.near.send(JSON.stringify({ kind: "reports", reports: [], n }));
+  for (const n of [1, 2, 2, 1]) numbered(n);
+  await rig.clock.settle();
+  assert.equal(rig.ofKind("reports").length, 2);
+  assert.equal(sailor.closedWith, null);
+  numbered(4);
+  await rig.clock.settle();
+  assert.equal(rig.ofKind("reports").length, 2);
+  assert.match(sailor.closedWith!, /a message of the sailor is missing/);
+});

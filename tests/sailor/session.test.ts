@@ -108,6 +108,22 @@ Deno.test("an increment out of order closes the session, and nothing of it or af
   await rig.end();
 });
 
+Deno.test("a message of the deck that is missing is told by the next, whatever it is; one that comes twice is taken once", async () => {
+  const rig = new Rig();
+  await rig.boot();
+  const deck = await rig.connect();
+  const numbered = (n: number, message: object) => deck.pair.far.send(JSON.stringify({ ...message, n }));
+  deck.welcome([]);
+  numbered(1, { kind: "ping" });
+  numbered(1, { kind: "ping" });
+  await rig.clock.settle();
+  assert.equal(deck.of("heartbeat").length, 1);
+  numbered(3, { kind: "ping" });
+  await rig.clock.settle();
+  assert.match(deck.closedWith!, /a message of the deck is missing/);
+  await rig.end();
+});
+
 Deno.test("an increment before the welcome closes the session", async () => {
   const rig = new Rig();
   await rig.boot();
