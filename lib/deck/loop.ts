@@ -165,7 +165,7 @@ export function startLoop(options: LoopOptions): Loop {
     const outcome = await write(groups);
     hooks.onCommit({ drafts: groups.length, durationMs: clock.monoMs() - startedMs });
     if (outcome.kind === "done") return sequence;
-    return await afterFailure(outcome);
+    return await afterFailure(outcome, groups[0].sequence);
   }
 
   /** A store that throws has not answered. */
@@ -177,7 +177,7 @@ export function startLoop(options: LoopOptions): Loop {
     }
   }
 
-  async function afterFailure(outcome: Exclude<CommitOutcome, { kind: "done" }>): Promise<number> {
+  async function afterFailure(outcome: Exclude<CommitOutcome, { kind: "done" }>, first: number): Promise<number> {
     if (outcome.kind === "fenced") {
       fence();
       // The last sequence may be the other deck's by now, so it proves nothing; whoever asked asks that one again.
@@ -187,14 +187,27 @@ export function startLoop(options: LoopOptions): Loop {
     logger.error("the store refused a write", { error: outcome.error.message });
     scheduleProbe();
     if (outcome.kind === "refused") return outcome.lastSequence;
-    while (true) {
-      try {
-        return await store.lastSequence();
-      } catch (error) {
-        logger.error("the store does not answer", { error: (error as Error).message });
-        if (stopping.signal.aborted) return NOTHING_DURABLE;
-        await pause(clock, RETRY_MAX_MS, stopping.signal);
+    while (!stopping.signal.aborted) {
+      const last = await askLastSequence();
+      if (last !== undefined && last < first) return last;
+      // What is so far along may be another deck's: a write of our own after the reading shows that it was ours.
+      const proof = last === undefined ? outcome : await write([{ sequence: ++sequence, changes: [], alarms: [] }]);
+      if (proof.kind === "done") return last!;
+      if (proof.kind === "fenced") {
+        fence();
+        return NOTHING_DURABLE;
       }
+      await pause(clock, RETRY_MAX_MS, stopping.signal);
+    }
+    return NOTHING_DURABLE;
+  }
+
+  async function askLastSequence(): Promise<number | undefined> {
+    try {
+      return await store.lastSequence();
+    } catch (error) {
+      logger.error("the store does not answer", { error: (error as Error).message });
+      return undefined;
     }
   }
 

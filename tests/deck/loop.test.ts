@@ -167,6 +167,20 @@ Deno.test("the answer was lost and the write was done: it is published, exactly 
   await rig.end();
 });
 
+Deno.test("in doubt whether it was written, a deck that has been replaced meanwhile takes nothing for durable", async () => {
+  const rig = await loopRig();
+  rig.store.faults.push("unwritten");
+  const asked = rig.request(submit("a"));
+  // Another deck has taken a higher term and written further than this one had asked for.
+  rig.store.disk.term++;
+  rig.store.disk.sequence += 100;
+  await rig.clock.advance(60_000);
+  assert.equal(asked.outcome(), "failed");
+  assert.equal(rig.committed.sails.has("a"), false);
+  assert.equal(rig.fenced(), 1);
+  await rig.end();
+});
+
 for (const [fault, outcome] of [["lost", "done"], ["unwritten", "failed"]] as const) {
   Deno.test(`the store is silent after a commit (${fault}): nothing is said and written until it tells what it has`, async () => {
     const rig = await loopRig();
