@@ -148,9 +148,7 @@ export class Fleet {
   async #followEvents(runtime: Runtime): Promise<void> {
     for await (const event of runtime.events(this.#o.signal)) {
       if (event.kind === "container") {
-        const supervisor = this.#byContainer.get(event.name);
-        supervisor?.wake();
-        if (event.what === "started") void supervisor?.keepEnded();
+        this.#byContainer.get(event.name)?.wake();
       } else if (event.kind === "lost") {
         this.#away.add(runtime);
         this.#lost.add(runtime);
@@ -160,9 +158,7 @@ export class Fleet {
         this.#away.delete(runtime);
         if (this.#lost.delete(runtime)) this.#o.onRuntimes();
         for (const supervisor of this.all()) {
-          if (supervisor.runtime !== runtime) continue;
-          supervisor.wake();
-          void supervisor.keepEnded();
+          if (supervisor.runtime === runtime) supervisor.wake();
         }
       }
     }

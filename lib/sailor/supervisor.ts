@@ -4,7 +4,8 @@
  *
  * 1. Nothing is asked of the runtime before the journal holds the attempt.
  * 2. Once `started` is journalled, a container that is gone is lost; it is never made again.
- * 3. An outcome is written once and never changes.
+ * 3. An outcome is written once and never changes; what runs after it (a call of a sailor that died on the way, somebody's
+ *    hand) is stopped.
  */
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
@@ -99,29 +100,9 @@ export class Supervisor {
   /** Looks, and does what is to be done. Calls while it works make it look once more. */
   wake(): void {
     this.#wanted = true;
-    if (this.#working || this.#closed || this.entry.outcome) return;
+    if (this.#working || this.#closed) return;
     this.#working = true;
     void this.#work();
-  }
-
-  /**
-   * After its container was started by whomever: what has ended does not run. A start that was asked for before a stop,
-   * and carried out by the Engine long after it, would otherwise run for ever.
-   */
-  async keepEnded(): Promise<void> {
-    if (this.#closed || !this.entry.outcome) return;
-    try {
-      const container = await this.runtime.inspect(this.name);
-      if (container?.status !== "running" && container?.status !== "restarting") return;
-      this.#o.logger.warn("stopping a container whose attempt has ended", { name: this.name });
-      await this.runtime.stop(this.name, this.spec.graceMs);
-    } catch (error) {
-      this.#o.logger.warn("an ended attempt could not be looked at", {
-        attempt: this.entry.attemptId,
-        error: (error as Error).message,
-      });
-      if (!this.#closed) this.#cancelTimer = this.#o.clock.after(AWAY_RETRY_MS, () => void this.keepEnded());
-    }
   }
 
   /** Wanted no more. Resolves once that is durable. */
@@ -146,7 +127,7 @@ export class Supervisor {
   }
 
   async #work(): Promise<void> {
-    while (this.#wanted && !this.#closed && !this.entry.outcome) {
+    while (this.#wanted && !this.#closed) {
       this.#wanted = false;
       this.#cancelTimer();
       try {
@@ -167,12 +148,13 @@ export class Supervisor {
         error: String((error as Error).stack ?? error),
       });
     }
-    this.#tell({ message: (error as Error).message });
+    if (!this.entry.outcome) this.#tell({ message: (error as Error).message });
     this.#timer(AWAY_RETRY_MS);
   }
 
   async #step(): Promise<Step> {
     const { entry } = this;
+    if (entry.outcome) return await this.#keepDown();
     if (entry.phase === "accepted") return await this.#prepare();
     const container = await this.runtime.inspect(this.name);
     if (!container) return await this.#end("lost", "vanished", { message: "its container vanished" });
@@ -188,6 +170,14 @@ export class Supervisor {
       default:
         return container.status satisfies never;
     }
+  }
+
+  async #keepDown(): Promise<Step> {
+    const container = await this.runtime.inspect(this.name);
+    if (container?.status !== "running" && container?.status !== "restarting") return "over";
+    this.#o.logger.warn("stopping a container that runs after its attempt has ended", { name: this.name });
+    await this.runtime.stop(this.name, this.spec.graceMs);
+    return "over";
   }
 
   /** Makes the container, pulling its image where that is wanted or needed. */

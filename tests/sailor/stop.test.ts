@@ -1,7 +1,7 @@
 /** Stops: whenever they come, they end in no running container and one final state (I5). */
 import assert from "node:assert/strict";
 import { RuntimeError } from "../../lib/contracts/runtime.ts";
-import { assignment, nameOf, Rig } from "./support/rig.ts";
+import { assignment, nameOf, NODE, Rig } from "./support/rig.ts";
 
 const stopOf = (sailId: string, change = {}) => assignment(sailId, { desired: "stop", ...change });
 const running = (rig: Rig) => [...rig.engine.containers.values()].filter((c) => c.status === "running");
@@ -212,3 +212,22 @@ for (const afterCrash of [false, true]) {
     await rig.end();
   });
 }
+Deno.test("a container that is started after its attempt has ended is stopped again, and its end stays as it was", async () => {
+  const rig = new Rig();
+  const deck = await rig.begin([assignment("a")]);
+  deck.assign([stopOf("a")]);
+  await rig.clock.settle();
+  const told = deck.reports("a").length;
+  // A call of a sailor that died on the way, or somebody's hand.
+  await rig.engine.runtime(NODE).start(nameOf("a"));
+  await rig.clock.settle();
+  assert.deepEqual(running(rig), []);
+  assert.equal(deck.reports("a").length, told);
+  await rig.crash();
+  await rig.engine.runtime(NODE).start(nameOf("a"));
+  assert.equal(running(rig).length, 1);
+  await rig.boot();
+  await rig.clock.settle();
+  assert.deepEqual(running(rig), [], "also when it was started while no sailor looked");
+  await rig.end();
+});
