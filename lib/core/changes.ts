@@ -17,6 +17,15 @@ export const RESCHEDULE_MAX_MS = 300_000;
 /** Older ones are forgotten: a task that fails for ever would otherwise gather hundreds a day. */
 export const ATTEMPTS_KEPT = 20;
 
+/**
+ * Milliseconds until a delayed retry is due; 0: it is. One that lies further ahead than any wait is was set before the wall
+ * clock went back, and is due.
+ */
+export function retryInMs(sail: SailRecord, wallMs: number): number {
+  const leftMs = sail.retryAtMs === null ? 0 : sail.retryAtMs - wallMs;
+  return leftMs > RESCHEDULE_MAX_MS ? 0 : Math.max(0, leftMs);
+}
+
 /** Puts a sail on a node if one fits. Answers null when it was placed, else why it was not. */
 export function placeSail(
   world: World,

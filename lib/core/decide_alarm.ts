@@ -1,5 +1,5 @@
 /** Alarms only wake: what is due is read from the state. The same is done at every start. */
-import { placeSail, putSail } from "./changes.ts";
+import { placeSail, putSail, retryInMs } from "./changes.ts";
 import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
@@ -8,10 +8,9 @@ export function decideAlarm(world: World, draft: Draft, input: Extract<Input, { 
   if (!input.topic.startsWith("sail/")) return;
   const sail = world.state.sails.get(input.topic.slice("sail/".length));
   if (!sail || sail.state !== "pending" || sail.retryAtMs === null) return;
-  const remainingMs = sail.retryAtMs - draft.context.wallMs;
-  if (remainingMs > 0) {
-    // The wall clock went back: the wait is not made longer than it was meant to be by more than that.
-    draft.alarms.push({ topic: input.topic, delayMs: Math.min(remainingMs, 300_000) });
+  const delayMs = retryInMs(sail, draft.context.wallMs);
+  if (delayMs > 0) {
+    draft.alarms.push({ topic: input.topic, delayMs });
     return;
   }
   const due = putSail(draft, sail, { retryAtMs: null });

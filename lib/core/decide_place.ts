@@ -5,7 +5,7 @@
  */
 import type { AttemptRecord } from "./attempt.ts";
 import { isFinal } from "./attempt.ts";
-import { placeSail, putAttempt, stopAttempt } from "./changes.ts";
+import { placeSail, putAttempt, retryInMs, stopAttempt } from "./changes.ts";
 import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { TaskSpec } from "./documents/task.ts";
@@ -25,7 +25,7 @@ export function decidePlace(world: World, draft: Draft): void {
   const { state } = world;
   for (const id of state.pending) {
     const sail = state.sails.get(id)!;
-    if (sail.retryAtMs !== null && sail.retryAtMs > draft.context.wallMs) continue;
+    if (retryInMs(sail, draft.context.wallMs) > 0) continue;
     const spec = state.specs.get(sail.specId)!.spec;
     const signature = signatureOf(spec);
     if (refused.has(signature)) continue;

@@ -175,6 +175,18 @@ Deno.test("a task whose restarts are used up is failed, or tried again later whe
   assert.equal(w.sail("again").attempts, 2);
 });
 
+Deno.test("a retry is not put off when the wall clock goes back by more than any wait", () => {
+  for (const wake of [{ kind: "alarm", topic: "sail/again" }, { kind: "place" }] as const) {
+    const w = new TestWorld();
+    w.hello("n1");
+    w.submit("again", { reschedule: true });
+    w.report("n1", "again-1", "failed", { cause: "restartsUsedUp" });
+    w.wallMs -= 3_600_000;
+    w.input(wake);
+    assert.equal(w.sail("again").state, "scheduled", wake.kind);
+  }
+});
+
 Deno.test("a retry that fell due while the deck was away is made at its start", () => {
   const w = new TestWorld();
   w.hello("n1");
