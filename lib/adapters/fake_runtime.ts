@@ -20,6 +20,7 @@ import type {
   OutputChunk,
   Runtime,
   RuntimeEvent,
+  RuntimeInfo,
 } from "../contracts/runtime.ts";
 import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
 
@@ -69,6 +70,8 @@ export interface FakeEngine {
   away(): void;
   /** `restarted`: all containers died with it, and those whose policy says so have been started anew. */
   back(options?: { readonly restarted: boolean }): void;
+  /** Every container of every node on it, as it is: for whoever judges from outside. */
+  look(): ContainerObservation[];
   readonly [INSIDE]: Inside;
 }
 
@@ -102,6 +105,8 @@ interface FakeContainer {
 type Watcher = (event: RuntimeEvent, ownerId?: string) => void;
 
 interface Inside {
+  readonly about: RuntimeInfo;
+  readonly changed: () => void;
   readonly containers: Map<string, FakeContainer>;
   readonly watchers: Set<Watcher>;
   isAway(): boolean;
@@ -120,8 +125,22 @@ const RESTART_MAX_MS = 60_000;
 const RESTART_RESET_AFTER_MS = 10_000;
 const FIRST_FREE_PORT = 32_768;
 
-export function createFakeEngine(options: { readonly clock: Clock; readonly script?: FakeScripts }): FakeEngine {
-  const { clock } = options;
+const ABOUT: RuntimeInfo = {
+  engineId: "fake-engine",
+  version: "fake",
+  capacity: { cpuCores: 4, memoryBytes: 8 * 2 ** 30, diskBytes: 100 * 2 ** 30 },
+};
+
+export interface FakeEngineOptions {
+  readonly clock: Clock;
+  readonly script?: FakeScripts;
+  readonly about?: RuntimeInfo;
+  /** Something has changed of what `look` shows. */
+  readonly onChange?: () => void;
+}
+
+export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
+  const { clock, about = ABOUT, onChange = () => {} } = options;
   const containers = new Map<string, FakeContainer>();
   const watchers = new Set<Watcher>();
   const scripts = new Map<string, FakeScript>();
@@ -137,6 +156,7 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
     for (const watcher of [...watchers]) watcher(event, ownerId);
   };
   const tell = (container: FakeContainer, what: "started" | "died" | "oom" | "removed") => {
+    onChange();
     emit({ kind: "container", name: container.spec.name, what }, container.labels[LABEL_NODE]);
     for (const wake of [...container.changed]) wake();
   };
@@ -181,6 +201,7 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
       script: {},
     };
     containers.set(spec.name, container);
+    onChange();
     return container;
   }
 
@@ -193,6 +214,7 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
       if (taken) {
         const words = `Bind for ${port.hostIp}:${port.host} failed: port is already allocated`;
         container.error = words;
+        onChange();
         throw new RuntimeError("conflict", words);
       }
     }
@@ -237,6 +259,7 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
       container.timers.push(clock.after(container.restartWaitMs, () => {
         container.restarts++;
         container.status = "exited";
+        onChange();
         try {
           start(container);
         } catch {
@@ -275,6 +298,7 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
       if (container.status === "restarting") {
         clearTimers(container);
         container.status = "exited";
+        tell(container, "died");
       } else end(container, 137);
     },
     vanish: (name) => remove(known(name)),
@@ -294,7 +318,10 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
         for (const container of containers.values()) {
           const ran = container.status === "running" || container.status === "restarting";
           clearTimers(container);
-          if (container.status === "restarting") container.status = "exited";
+          if (container.status === "restarting") {
+            container.status = "exited";
+            onChange();
+          }
           const before = container.killed;
           container.killed = true; // The engine itself answers below, not in its usual way.
           end(container, 137);
@@ -308,7 +335,10 @@ export function createFakeEngine(options: { readonly clock: Clock; readonly scri
       isAway = false;
       emit({ kind: "back" });
     },
+    look: () => [...containers.values()].map(observe),
     [INSIDE]: {
+      about,
+      changed: onChange,
       containers,
       watchers,
       isAway: () => isAway,
@@ -386,6 +416,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions): Runtime {
       for (const cancel of container.timers) cancel();
       container.timers = [];
       container.status = "exited";
+      inside.changed();
       return;
     }
     if (container.status !== "running") return;
@@ -403,11 +434,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions): Runtime {
     kind: options.kind ?? "docker",
     async info() {
       await inside.enter();
-      return {
-        engineId: "fake-engine",
-        version: "fake",
-        capacity: { cpuCores: 4, memoryBytes: 8 * 2 ** 30, diskBytes: 100 * 2 ** 30 },
-      };
+      return inside.about;
     },
     async list() {
       await inside.enter();
