@@ -1,7 +1,7 @@
 # Every target works on a fresh Debian machine that has node, npm and make (and, for containers, root).
 # Deno comes from PATH when it is a fit 2.9, else from npm into .toolchain/ (tools/toolchain.sh).
 
-.PHONY: help demo test chaos build check clean fuzz
+.PHONY: help demo test sim chaos fuzz build check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -9,6 +9,7 @@ help:
 	@echo "make test    check, build and every test; starts a private Docker Engine where none answers"
 	@echo "make chaos   kill -9 of decks and sailors under load, 3 minutes; MINUTES=n SEED=n TASKS=n"
 	@echo "make fuzz    hostile requests and messages: N=50000, SEED=n repeats a run"
+	@echo "make sim     whole clusters under faults, from seeds: SEEDS=10000, or SEED=n for one"
 	@echo "make build   one executable file: dist/ormen"
 	@echo "make check   format, lint, types, import rules (seconds)"
 	@echo "make clean   remove what these made, the toolchain included"
@@ -24,6 +25,9 @@ chaos:
 
 fuzz:
 	@N="$(N)" SEED="$(SEED)" sh tools/fuzz.sh
+
+sim:
+	@sh tools/sim.sh
 
 build:
 	@sh tools/build.sh

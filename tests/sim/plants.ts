@@ -1,0 +1,169 @@
+/** Bugs that the simulator must find: each is a change to copies of the sources, never to the sources themselves. */
+import type { Rule } from "./invariants.ts";
+
+export interface Edit {
+  /** Below the project's top directory. */
+  readonly file: string;
+  /** Found there exactly once. */
+  readonly text: string;
+  readonly instead: string;
+}
+
+export interface Plant {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  /** What it may break first. */
+  readonly breaks: readonly Rule[];
+}
+
+export const PLANTS: readonly Plant[] = [
+  {
+    name: "the store skips its term check",
+    edits: [{ file: "lib/adapters/memory_store.ts", text: "if (term !== disk.term)", instead: "if (term < 0)" }],
+    breaks: ["I1", "I2", "I3", "I6"],
+  },
+  {
+    name: "an older deck is obeyed",
+    edits: [
+      { file: "lib/sailor/deck_host.ts", text: "if (welcome.term < highestTerm)", instead: "if (welcome.term < 0)" },
+      { file: "lib/core/decide_hello.ts", text: "hello.highestTerm > settings.term", instead: "hello.highestTerm < 0" },
+    ],
+    breaks: ["term", "I3"],
+  },
+  {
+    name: "a report is lost with its commit, and nobody asks for it again",
+    edits: [{
+      file: "lib/deck/loop.ts",
+      text: 'the store refused the write"));\n      if ("sessionId" in waiting.input)',
+      instead: 'the store refused the write"));\n      if (false && "sessionId" in waiting.input)',
+    }],
+    breaks: ["I9"],
+  },
+  {
+    name: "a stale attempt is kept",
+    edits: [
+      {
+        file: "lib/sailor/deck_host.ts",
+        text: "...[...unlisted, ...foreign].map",
+        instead: "...foreign.map",
+      },
+      {
+        file: "lib/core/decide_reports.ts",
+        text: 'draft.sends.push({ kind: "drop", nodeId, attemptId: attempt.id });',
+        instead: "",
+      },
+    ],
+    breaks: ["I9"],
+  },
+  {
+    name: "a lost task is placed twice",
+    edits: [{
+      file: "lib/core/decide_place.ts",
+      text: 'putAttempt(draft, attempt, { state: "lost", desired: "stop", reason: `node ${name} is down` });',
+      instead: "",
+    }],
+    breaks: ["I2"],
+  },
+  {
+    name: "a reply comes before its commit",
+    edits: [{
+      file: "lib/deck/loop.ts",
+      text: "const durable = groups.length === 0",
+      instead:
+        "for (const { waiting, draft } of decided) waiting.reply?.resolve(draft.reply);\n    const durable = groups.length === 0",
+    }],
+    breaks: ["I3"],
+  },
+  {
+    name: "a retry is forgotten over a crash",
+    edits: [
+      { file: "lib/adapters/memory_store.ts", text: "for (const id of disk.alarms.keys()) arm(id);", instead: "" },
+      {
+        file: "lib/core/decide_place.ts",
+        text: "if (retryInMs(sail, draft.context.wallMs) > 0) continue;",
+        instead: "if (sail.retryAtMs !== null) continue;",
+      },
+    ],
+    breaks: ["I9"],
+  },
+  {
+    name: "a stop is lost while its node is away",
+    edits: [{
+      file: "lib/core/decide_hello.ts",
+      text: "assignments.push(assignmentOf(world, attempt));",
+      instead: 'assignments.push({ ...assignmentOf(world, attempt), desired: "run" as const });',
+    }],
+    breaks: ["I9"],
+  },
+  {
+    name: "a port is given twice",
+    edits: [{ file: "lib/core/rudder/filters.ts", text: "book?.hostPorts.has(port) || ", instead: "" }],
+    breaks: ["I4"],
+  },
+  {
+    name: "readers see what is not durable",
+    edits: [{
+      file: "lib/deck/deck.ts",
+      text: "api: createApi({ loop, committed, settings,",
+      instead: "api: createApi({ loop, committed: working, settings,",
+    }],
+    breaks: ["I3"],
+  },
+  {
+    name: "a container that vanished is made again",
+    edits: [{
+      file: "lib/sailor/supervisor.ts",
+      text: 'if (!container) return await this.#end("lost", "vanished", { message: "its container vanished" });',
+      instead: 'if (!container) {\n      entry.phase = "accepted";\n      return "again";\n    }',
+    }],
+    breaks: ["I2"],
+  },
+  {
+    name: "a lost attempt gives back its room before its node is heard of",
+    edits: [{
+      file: "lib/core/decide_place.ts",
+      text: '{ state: "lost", desired: "stop", reason:',
+      instead: '{ state: "lost", desired: "stop", holding: false, reason:',
+    }],
+    breaks: ["I4", "I5"],
+  },
+  {
+    name: "a gap in a session goes unnoticed",
+    edits: [{ file: "lib/session/frame_order.ts", text: 'return "gap";', instead: "taken = number - 1;" }],
+    breaks: ["I9"],
+  },
+  {
+    name: "what was in doubt is taken for durable, though another deck has written since",
+    edits: [{
+      file: "lib/deck/loop.ts",
+      text: "if (last !== undefined && last < first) return last;",
+      instead: "if (last !== undefined) return last;",
+    }],
+    breaks: ["I1", "I3"],
+  },
+];
+
+const COPIED = ["lib", "tests/sim"];
+
+/** A copy of the sources with the bug in it, where npm packages resolve; answers the program to run. */
+export function plant({ name, edits }: Plant): URL {
+  const top = new URL("../../", import.meta.url);
+  const copy = new URL(`dist/sim/${name.replace(/[^a-z]+/g, "-")}/`, top);
+  for (const folder of COPIED) copyFolder(new URL(`${folder}/`, top), new URL(`${folder}/`, copy));
+  for (const { file, text, instead } of edits) {
+    const url = new URL(file, copy);
+    const source = Deno.readTextFileSync(url);
+    const found = source.split(text).length - 1;
+    if (found !== 1) throw new Error(`the plant "${name}" finds its text ${found} times in ${file}, and needs it once`);
+    Deno.writeTextFileSync(url, source.replace(text, () => instead));
+  }
+  return new URL("tests/sim/range.ts", copy);
+}
+
+function copyFolder(from: URL, to: URL): void {
+  Deno.mkdirSync(to, { recursive: true });
+  for (const entry of Deno.readDirSync(from)) {
+    if (entry.isDirectory) copyFolder(new URL(`${entry.name}/`, from), new URL(`${entry.name}/`, to));
+    else Deno.copyFileSync(new URL(entry.name, from), new URL(entry.name, to));
+  }
+}
