@@ -87,6 +87,8 @@ function takeReport(world: World, draft: Draft, nodeId: string, report: AttemptR
 /** The attempt was over for the deck already; what is still of interest is whether its container is gone. */
 function takeLateReport(draft: Draft, nodeId: string, attempt: AttemptRecord, report: AttemptReport): boolean {
   if (!isFinal(report.state)) {
+    // Its node was removed, and has come back with it: until it is stopped, its room is taken.
+    if (attempt.state === "lost" && !attempt.holding) draft.put("attempt", attempt.id, { ...attempt, holding: true });
     draft.sends.push({ kind: "drop", nodeId, attemptId: attempt.id });
     return false;
   }

@@ -175,6 +175,22 @@ Deno.test("a task whose restarts are used up is failed, or tried again later whe
   assert.equal(w.sail("again").attempts, 2);
 });
 
+Deno.test("a removed node that comes back with what it ran has that room taken until it is stopped", () => {
+  const w = new TestWorld();
+  w.hello("n1");
+  w.submit("a", { ports: ["8080:80"] });
+  w.report("n1", "a-1", "running");
+  w.input({ kind: "sessionClosed", sessionId: "s-n1", nodeId: "n1" });
+  w.pass(20_000);
+  w.input({ kind: "removeNode", nodeId: "n1" });
+  assert.equal(w.attempt("a-1").holding, false);
+  w.hello("n1", { attempts: [reportOf("a-1", "running")] });
+  assert.equal(w.attempt("a-1").holding, true);
+  assert.equal(w.sail("a").state, "pending", "its port is taken by its own last attempt");
+  w.report("n1", "a-1", "stopped", { cause: "stopped" });
+  assert.deepEqual([w.attempt("a-1").holding, w.sail("a").currentAttemptId], [false, "a-2"]);
+});
+
 Deno.test("a retry is not put off when the wall clock goes back by more than any wait", () => {
   for (const wake of [{ kind: "alarm", topic: "sail/again" }, { kind: "place" }] as const) {
     const w = new TestWorld();

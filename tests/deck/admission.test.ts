@@ -7,7 +7,7 @@ import { openMemoryStore } from "../../lib/adapters/memory_store.ts";
 import { createDeck } from "../../lib/deck/deck.ts";
 import type { Deck } from "../../lib/deck/deck.ts";
 import { SETTINGS } from "../core/support.ts";
-import { testSigner, testVerify } from "../fixtures/keys.ts";
+import { testSigner, testVerify } from "../sim/keys.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { countingRandom, RecordingLogger, ScriptedSailor } from "./support.ts";
 

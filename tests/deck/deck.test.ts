@@ -8,7 +8,7 @@ import type { Deck } from "../../lib/deck/deck.ts";
 import { createDeck } from "../../lib/deck/deck.ts";
 import type { EventView, TaskDetailView } from "../../lib/messages/api.ts";
 import { reportOf, SETTINGS, spec } from "../core/support.ts";
-import { testVerify } from "../fixtures/keys.ts";
+import { testVerify } from "../sim/keys.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { countingRandom, mortal, RecordingLogger, ScriptedSailor } from "./support.ts";
 

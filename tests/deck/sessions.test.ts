@@ -9,7 +9,7 @@ import { State } from "../../lib/core/state.ts";
 import type { AcceptOptions, Sessions } from "../../lib/deck/sessions.ts";
 import { createSessions } from "../../lib/deck/sessions.ts";
 import { reportOf, SETTINGS, spec } from "../core/support.ts";
-import { testVerify } from "../fixtures/keys.ts";
+import { testVerify } from "../sim/keys.ts";
 import type { VirtualClock } from "../fixtures/virtual_clock.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { countingRandom, helloOf, RecordingLogger, ScriptedSailor } from "./support.ts";

@@ -14,7 +14,7 @@ import { createDeck } from "../../lib/deck/deck.ts";
 import type { TaskDetailView } from "../../lib/messages/api.ts";
 import { STREAM_PATH } from "../../lib/messages/session.ts";
 import { SETTINGS, spec } from "../core/support.ts";
-import { testVerify } from "../fixtures/keys.ts";
+import { testVerify } from "../sim/keys.ts";
 import type { LinkPair } from "../fixtures/link_pair.ts";
 import { createLinkPair } from "../fixtures/link_pair.ts";
 import { Rig } from "../sailor/support/rig.ts";

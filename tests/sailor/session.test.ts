@@ -1,7 +1,7 @@
 /** The sailor's end of a session: whom it obeys, what it tells, and when it leaves. */
 import assert from "node:assert/strict";
 import { proofText } from "../../lib/session/node_proof.ts";
-import { testVerify } from "../fixtures/keys.ts";
+import { testVerify } from "../sim/keys.ts";
 import { assignment, CLUSTER, HEARTBEAT_MS, nameOf, NODE, Rig, ScriptedDeck, scriptedDialer } from "./support/rig.ts";
 
 Deno.test("hello tells who it is, what it has and what it never joined", async () => {

@@ -14,7 +14,7 @@ import { parseDeckMessage, parseSailorMessage } from "../../lib/messages/session
 import { openJournal } from "../../lib/sailor/journal.ts";
 import { countingRandom, RecordingLogger } from "../deck/support.ts";
 import { SETTINGS } from "../core/support.ts";
-import { testVerify } from "../fixtures/keys.ts";
+import { testVerify } from "../sim/keys.ts";
 import { createLinkPair } from "../fixtures/link_pair.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { Rig as SailorRig } from "../sailor/support/rig.ts";

@@ -2,6 +2,7 @@
 import type { Dialer } from "../../lib/contracts/link.ts";
 import type { Deck } from "../../lib/deck/deck.ts";
 import { createDeck } from "../../lib/deck/deck.ts";
+import { testVerify } from "./keys.ts";
 import { Dice } from "./dice.ts";
 import type { Disk } from "./disk.ts";
 import { openStore } from "./disk.ts";
@@ -99,6 +100,7 @@ export class Decks {
       logger: life.logger,
       store: openStore(life, this.disk, world.weather),
       dialer: this.#dialer(life),
+      verify: testVerify,
       workers: world.nodes.filter((node) => node.dialled).map((node) => ({ address: node.address })),
       settings: world.settings,
       commit: "sim",

@@ -213,6 +213,8 @@ export class Invariants {
         this.#startedAttempts.add(attemptId);
       }
       if (error !== null && /already allocated/.test(error) && engine.ghosts.size === 0) {
+        // A sailor that shares the Engine with one that was removed cannot know either.
+        if (runningOn(engine).some((container) => this.#givenUp(container))) continue;
         this.fail("I4", `${attemptId} could not start on ${engine.id}: ${error}`, [sailId, engine.id]);
       }
     }
@@ -223,7 +225,7 @@ export class Invariants {
     let memoryBytes = 0;
     let cpuCores = 0;
     for (const container of runningOn(engine)) {
-      if (engine.ghosts.has(container.name)) continue;
+      if (engine.ghosts.has(container.name) || this.#givenUp(container)) continue;
       const reservation = truth.attempts.get(container.labels[LABEL_ATTEMPT])?.reservation;
       memoryBytes += reservation?.memoryBytes ?? 0;
       cpuCores += reservation?.cpuCores ?? 0;
@@ -236,7 +238,7 @@ export class Invariants {
     const ports = new Map<string, string>();
     let held = 0;
     for (const attempt of truth.attempts.values()) {
-      if (attempt.engineId !== engine.id || !attempt.holding) continue;
+      if (attempt.engineId !== engine.id || !attempt.holding || truth.givenUp.has(attempt.id)) continue;
       held += attempt.reservation.memoryBytes;
       for (const port of attempt.reservation.hostPorts) {
         const other = ports.get(port);
@@ -249,11 +251,16 @@ export class Invariants {
     if (held > engine.memoryBytes) this.fail("I4", `${held} bytes of ${engine.id} are promised`, [engine.id]);
   }
 
+  /** Where two sailors share an Engine, what the operator has given up for one takes the room of the other's. */
+  #givenUp({ labels }: ContainerObservation): boolean {
+    return this.o.truth.givenUp.has(labels[LABEL_ATTEMPT]);
+  }
+
   /** What is over by its node's own word runs no more, and never again. */
   #endedStaysEnded(engine: Engine): void {
-    for (const { labels, name } of runningOn(engine)) {
-      if (engine.ghosts.has(name)) continue;
-      const attempt = this.o.truth.attempts.get(labels[LABEL_ATTEMPT]);
+    for (const container of runningOn(engine)) {
+      if (engine.ghosts.has(container.name) || this.#givenUp(container)) continue;
+      const attempt = this.o.truth.attempts.get(container.labels[LABEL_ATTEMPT]);
       if (!attempt || !isFinal(attempt.state) || attempt.holding) continue;
       this.fail("I5", `${attempt.id} is ${attempt.state} and its container runs on ${engine.id}`, [attempt.sailId]);
     }

@@ -2,6 +2,7 @@
 import type { Dialer } from "../../lib/contracts/link.ts";
 import type { Sailor } from "../../lib/sailor/sailor.ts";
 import { createSailor } from "../../lib/sailor/sailor.ts";
+import { testSigner } from "./keys.ts";
 import { Dice } from "./dice.ts";
 import { createDisk, openStore } from "./disk.ts";
 import type { Engine } from "./engine.ts";
@@ -105,7 +106,7 @@ export class Node {
         capacity: () => Promise.resolve({ cpuCores: 4, memoryBytes: engine.memoryBytes, diskBytes: 0 }),
         hostname: () => id,
       },
-      identity: { nodeId: id, name: id },
+      identity: { nodeId: id, name: id, signer: testSigner(id) },
       version: "sim",
       labels: {},
       reserve: { cpuCores: 0, memoryBytes: 0 },

@@ -17,6 +17,8 @@ export class Truth {
   readonly specs = new Map<string, SpecRecord>();
   readonly attempts = new Map<string, AttemptRecord>();
   readonly masts = new Map<string, MastRecord>();
+  /** Attempts on nodes that an operator has removed since: given up by his word, not by their sailor's. */
+  readonly givenUp = new Set<string>();
   readonly attemptsOfSail = new Map<string, Set<string>>();
   onSail: (change: Change<SailRecord>) => void = () => {};
   onAttempt: (change: Change<AttemptRecord>) => void = () => {};
@@ -31,6 +33,9 @@ export class Truth {
       case "spec":
         return void put(this.specs, id, value as SpecRecord | undefined);
       case "mast":
+        if (value === undefined) {
+          for (const attempt of this.attempts.values()) if (attempt.nodeId === id) this.givenUp.add(attempt.id);
+        }
         return void put(this.masts, id, value as MastRecord | undefined);
       case "attempt": {
         const change = put(this.attempts, id, value as AttemptRecord | undefined);

@@ -76,6 +76,7 @@ export class Users {
     }
     if (what < 88) return this.#read();
     const node = dice.pick(this.world.nodes).id;
+    if (what < 89) return this.#ask(`remove ${node}`, (api) => api.removeNode(node));
     if (what < 94 && dice.chance(0.5)) {
       this.#drained.add(node);
       return this.#ask(`drain ${node}`, (api) => api.drain(node), (reply, target) => {

@@ -15,7 +15,7 @@ import type { Assignment, AttemptReport, DeckMessage, Hello, SailorMessage } fro
 import { parseSailorMessage } from "../../../lib/messages/session.ts";
 import type { Sailor, SailorOptions } from "../../../lib/sailor/sailor.ts";
 import { createSailor } from "../../../lib/sailor/sailor.ts";
-import { testSigner } from "../../fixtures/keys.ts";
+import { testSigner } from "../../sim/keys.ts";
 import type { LinkPair } from "../../fixtures/link_pair.ts";
 import { createLinkPair } from "../../fixtures/link_pair.ts";
 import { createVirtualClock } from "../../fixtures/virtual_clock.ts";
