@@ -73,6 +73,8 @@ kill -KILL 0
 `;
 
 const LOOK_EVERY_MS = 500;
+/** A shell takes milliseconds to begin, and on a machine that is far too busy seconds. */
+const READY_WITHIN_MS = 10_000;
 /** The code of what SIGKILL ended, as shells and Engines tell it. */
 const KILLED = 137;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -226,7 +228,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
 
   /** A signal that comes earlier would end the shim, and the code would be lost, or would be heard by nobody. */
   async function ready(dir: string, pid: number): Promise<void> {
-    for (let waitMs = 1; waitMs < 1_000 && await ticksOf(pid) !== null; waitMs *= 2) {
+    const untilMs = clock.monoMs() + READY_WITHIN_MS;
+    for (let waitMs = 1; clock.monoMs() < untilMs && await ticksOf(pid) !== null; waitMs = Math.min(2 * waitMs, 100)) {
       if (await Deno.stat(join(dir, "ready")).catch(ignoreNotFound)) return;
       await pause(clock, waitMs);
     }
