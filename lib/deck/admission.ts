@@ -16,9 +16,12 @@ export interface Admission {
   ): { readonly kind: "proven"; readonly hello: Hello } | { readonly kind: "refused"; readonly why: string };
 }
 
-export function createAdmission(
-  { clusterId, random, verify }: { readonly clusterId: string; readonly random: Random; readonly verify: Verify },
-): Admission {
+export function createAdmission({ clusterId, random, verify, dialledBy }: {
+  readonly clusterId: string;
+  readonly random: Random;
+  readonly verify: Verify;
+  readonly dialledBy: "deck" | "sailor";
+}): Admission {
   let pending: { readonly hello: Hello; readonly publicKey: string; readonly nonce: string } | undefined;
   return {
     hello(hello) {
@@ -34,7 +37,7 @@ export function createAdmission(
       // A challenge is for one proof: a wrong one cannot be followed by a better guess.
       pending = undefined;
       const { nodeId, instance } = hello;
-      if (verify(publicKey, proofText({ clusterId, nodeId, instance, nonce }), signature)) {
+      if (verify(publicKey, proofText({ clusterId, nodeId, instance, nonce, dialledBy }), signature)) {
         return { kind: "proven", hello };
       }
       return { kind: "refused", why: `the proof of node ${hello.name} is not right` };

@@ -166,7 +166,7 @@ export function createSessions(options: {
       const session: Session = {
         id: random.uuid(),
         link,
-        admission: createAdmission(options),
+        admission: createAdmission({ ...options, dialledBy: staticAddress === null ? "sailor" : "deck" }),
         greeted: false,
         order: createFrameOrder(),
         nodeId: null,

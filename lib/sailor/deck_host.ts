@@ -8,6 +8,7 @@
 import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type { Signer } from "../contracts/keys.ts";
+import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Runtime } from "../contracts/runtime.ts";
 import { NOTHING_OBSERVED } from "../core/attempt.ts";
@@ -31,6 +32,8 @@ export interface DeckHostOptions {
   /** What a hello says of this process and never changes. */
   readonly about: Pick<Hello, "version" | "nodeId" | "name" | "instance" | "address" | "labels" | "allows">;
   readonly signer: Signer;
+  /** Whether this side dialled the link. */
+  readonly isDialled: (link: Link) => boolean;
   readonly reserve: { readonly cpuCores: number; readonly memoryBytes: number };
   readonly adopt: boolean;
   readonly stats: () => Promise<MachineStats>;
@@ -172,9 +175,10 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
         runtimesAway: runtimesAway(),
       };
     },
-    prove({ clusterId, nonce }) {
+    prove({ clusterId, nonce }, link) {
       const { nodeId, instance } = options.about;
-      return options.signer.sign(proofText({ clusterId, nodeId, instance, nonce }));
+      const dialledBy = options.isDialled(link) ? "sailor" : "deck";
+      return options.signer.sign(proofText({ clusterId, nodeId, instance, nonce, dialledBy }));
     },
     judge(welcome: Welcome) {
       const { clusterId, highestTerm } = journal.membership;

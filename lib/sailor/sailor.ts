@@ -144,6 +144,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       allows: { binds: [...ground.bounds.binds], hostNetwork: ground.bounds.hostNetwork },
     },
     signer: identity.signer,
+    isDialled: (link) => dials.has(link),
     reserve: options.reserve,
     adopt: options.adopt,
     stats,

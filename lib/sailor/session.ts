@@ -11,8 +11,8 @@ import { createFrameOrder } from "../session/frame_order.ts";
 
 export interface SessionHost {
   hello(): Promise<Hello>;
-  /** The signature that answers a challenge. */
-  prove(challenge: Challenge): string;
+  /** The signature that answers a challenge that came over `link`. */
+  prove(challenge: Challenge, link: Link): string;
   /** A sentence when this deck must not be obeyed. */
   judge(welcome: Welcome): { readonly code: "foreignCluster" | "staleTerm"; readonly message: string } | undefined;
   /** Called once it is clear that this deck is obeyed; resolves when the whole list is taken in. */
@@ -104,7 +104,7 @@ export async function runSession(
         return await takeWelcome(message);
       case "challenge":
         if (welcome) return leave("a challenge came after the welcome");
-        return send({ kind: "proof", signature: host.prove(message) });
+        return send({ kind: "proof", signature: host.prove(message, link) });
       case "refuse":
         over = true;
         logger.warn("the deck refuses this sailor", { code: message.code, message: message.message });

@@ -10,9 +10,14 @@ export interface ProofSubject {
   readonly instance: string;
   /** The deck's challenge. */
   readonly nonce: string;
+  /**
+   * Who dialled. A sailor answers whoever reaches its listener; without this, such a caller could pass the answers on and
+   * join the deck as that node.
+   */
+  readonly dialledBy: "deck" | "sailor";
 }
 
 /** The first line keeps the signature from meaning anything elsewhere. JSON keeps the parts apart. */
-export function proofText({ clusterId, nodeId, instance, nonce }: ProofSubject): string {
-  return `ormen session proof 1\n${JSON.stringify([clusterId, nodeId, instance, nonce])}`;
+export function proofText({ clusterId, nodeId, instance, nonce, dialledBy }: ProofSubject): string {
+  return `ormen session proof 1\n${JSON.stringify([clusterId, nodeId, instance, nonce, dialledBy])}`;
 }

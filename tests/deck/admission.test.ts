@@ -51,7 +51,7 @@ const signer = testSigner("n1");
 const KEYED = { publicKey: signer.publicKey, instance: "i1" };
 
 const signed = (nonce: string, change: Partial<Parameters<typeof proofText>[0]> = {}, by = signer) =>
-  by.sign(proofText({ clusterId: "", nodeId: "n1", instance: "i1", nonce, ...change }));
+  by.sign(proofText({ clusterId: "", nodeId: "n1", instance: "i1", nonce, dialledBy: "sailor", ...change }));
 
 Deno.test("a hello with a key is challenged, and welcome once the proof is right", async () => {
   const v = await Voyage.begin();
@@ -73,6 +73,10 @@ const WRONG: readonly (readonly [what: string, proof: (challenge: { clusterId: s
     ["for another node", ({ clusterId, nonce }) => signed(nonce, { clusterId, nodeId: "n2" })],
     ["for another process", ({ clusterId, nonce }) => signed(nonce, { clusterId, instance: "i2" })],
     ["for another cluster", ({ nonce }) => signed(nonce, { clusterId: "another" })],
+    [
+      "that was given to a caller of its listener",
+      ({ clusterId, nonce }) => signed(nonce, { clusterId, dialledBy: "deck" }),
+    ],
     ["of an older challenge", ({ clusterId }) => signed("an older one", { clusterId })],
     ["that is empty", () => ""],
   ];

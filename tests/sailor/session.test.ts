@@ -412,7 +412,13 @@ Deno.test("a challenge is answered with a proof for that cluster, node and proce
   deck.send({ kind: "challenge", clusterId: CLUSTER, nonce: "n-1" });
   await rig.clock.settle();
   const [{ signature }] = deck.of("proof");
-  assert(testVerify(publicKey!, proofText({ clusterId: CLUSTER, nodeId, instance, nonce: "n-1" }), signature));
+  assert(
+    testVerify(
+      publicKey!,
+      proofText({ clusterId: CLUSTER, nodeId, instance, nonce: "n-1", dialledBy: "deck" }),
+      signature,
+    ),
+  );
   deck.welcome([]);
   await rig.clock.settle();
   deck.send({ kind: "challenge", clusterId: CLUSTER, nonce: "n-2" });
