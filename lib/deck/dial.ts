@@ -27,6 +27,7 @@ export async function keepDialling(options: {
   const { worker, dialer, sessions, streams, clock, random, logger, signal } = options;
   const url = `${worker.tls ? "wss" : "ws"}://${worker.address}`;
   let failures = 0;
+  let said: string | undefined;
   while (!signal.aborted) {
     try {
       const link = await dialer.dial(`${url}${SESSION_PATH}`, { token: worker.token, signal });
@@ -48,12 +49,15 @@ export async function keepDialling(options: {
       });
       over.abort();
       if (clock.monoMs() - startedMs > GOOD_SESSION_MS) failures = 0;
-      // One that is refused is dialled again and again: said once.
-      if (failures === 0) logger.info("a session ended", { node: worker.address, reason });
+      // One that is refused is dialled again and again: said once for each reason in a row.
+      if (failures === 0 || reason !== said) logger.info("a session ended", { node: worker.address, reason });
+      said = reason;
     } catch (error) {
-      if (failures === 0 && !signal.aborted) {
-        logger.info("a sailor does not answer yet", { node: worker.address, reason: (error as Error).message });
+      const reason = (error as Error).message;
+      if (reason !== said && !signal.aborted) {
+        logger.info("a sailor does not answer yet", { node: worker.address, reason });
       }
+      said = reason;
     }
     const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures++, 10)) * (0.5 + random.next() / 2);
     await pause(clock, delayMs, signal);

@@ -23,19 +23,24 @@ export interface JoinOptions {
   readonly run: (link: Link) => Promise<unknown>;
 }
 
-/** Dials again after a loss, 0.1 s to 5 s later: longer each time, until a session has lasted. */
+/**
+ * Dials again after a loss, 0.1 s to 5 s later: longer each time, until a session has lasted. Why it does not come
+ * through is said whenever the reason is another one: a deck that was still starting may then refuse for good.
+ */
 export async function keepJoined(options: JoinOptions): Promise<void> {
   const { dialer, url, token, clock, random, logger, signal, run } = options;
   let failures = 0;
+  let said: string | undefined;
   while (!signal.aborted) {
     const startedMs = clock.monoMs();
     try {
       await run(await dialer.dial(new URL(SESSION_PATH, url).href, { token, signal }));
+      said = undefined;
       if (clock.monoMs() - startedMs > REDIAL_MAX_MS) failures = 0;
     } catch (error) {
-      if (failures === 0 && !signal.aborted) {
-        logger.warn("the deck does not answer", { reason: (error as Error).message });
-      }
+      const reason = (error as Error).message;
+      if (reason !== said && !signal.aborted) logger.warn("the deck does not answer", { reason });
+      said = reason;
     }
     await pause(clock, backoffMs(failures++, REDIAL_MIN_MS, REDIAL_MAX_MS, random.next()), signal);
   }

@@ -1,8 +1,20 @@
 /** The sailor's end of a session: whom it obeys, what it tells, and when it leaves. */
 import assert from "node:assert/strict";
+import { keepJoined } from "../../lib/sailor/join.ts";
 import { proofText } from "../../lib/session/node_proof.ts";
+import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import { testVerify } from "../sim/keys.ts";
-import { assignment, CLUSTER, HEARTBEAT_MS, nameOf, NODE, Rig, ScriptedDeck, scriptedDialer } from "./support/rig.ts";
+import {
+  assignment,
+  CLUSTER,
+  HEARTBEAT_MS,
+  nameOf,
+  NODE,
+  RecordingLogger,
+  Rig,
+  ScriptedDeck,
+  scriptedDialer,
+} from "./support/rig.ts";
 
 Deno.test("hello tells who it is, what it has and what it never joined", async () => {
   const rig = new Rig();
@@ -365,6 +377,31 @@ Deno.test("a sailor that ends while it waits for its first engine ends quietly",
   assert.deepEqual(deck.messages, []);
   await rig.end();
   assert.notEqual(deck.closedWith, null);
+});
+
+Deno.test("keepJoined() says why no deck answers, and says it again when the reason is another one", async () => {
+  const clock = createVirtualClock();
+  const logger = new RecordingLogger();
+  const ended = new AbortController();
+  let reason = "connection refused";
+  let dials = 0;
+  const joined = keepJoined({
+    dialer: { dial: () => (dials++, Promise.reject(new Error(reason))) },
+    ...{ url: "http://deck:4242", token: undefined, clock, logger, signal: ended.signal },
+    random: { next: () => 0.5, uuid: () => "id" },
+    run: () => Promise.reject(new Error("no link to run")),
+  });
+  await clock.advance(20_000);
+  reason = "its certificate is signed by no authority";
+  await clock.advance(20_000);
+  assert.ok(dials > 8, `${dials}`);
+  assert.deepEqual(logger.warned, [
+    'the deck does not answer {"reason":"connection refused"}',
+    'the deck does not answer {"reason":"its certificate is signed by no authority"}',
+  ]);
+  ended.abort();
+  await clock.advance(5_000);
+  await joined;
 });
 
 Deno.test("join() dials until a deck answers, waits longer each time, and dials again after a loss", async () => {

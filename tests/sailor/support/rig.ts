@@ -60,9 +60,12 @@ export const nameOf = (sailId: string, owner = CLUSTER, number = 1) => container
 
 export class RecordingLogger implements Logger {
   readonly errors: string[] = [];
+  readonly warned: string[] = [];
   debug() {}
   info() {}
-  warn() {}
+  warn(message: string, fields?: Record<string, unknown>) {
+    this.warned.push(`${message} ${JSON.stringify(fields ?? {})}`);
+  }
   error(message: string, fields?: Record<string, unknown>) {
     this.errors.push(`${message} ${JSON.stringify(fields ?? {})}`);
   }
