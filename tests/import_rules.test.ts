@@ -30,7 +30,7 @@ type Rule = {
 };
 
 const RULES: Readonly<Record<Layer, Rule>> = {
-  core: { values: [], packages: ["zod", "yaml", "@marcbachmann/cel-js"] },
+  core: { values: [], packages: ["zod", "yaml", "@marcbachmann/cel-js", "re2js"] },
   messages: { values: ["core", "version"], packages: ["zod"] },
   contracts: { values: ["version"], types: ["core", "messages"], packages: [] },
   session: { values: ["core", "messages", "contracts", "version"] },

@@ -11,7 +11,8 @@ import type { DeckApi } from "../deck/api.ts";
 import { BATCH_BYTES_MAX, BODY_BYTES_MAX, readDocument, tooLarge } from "./body.ts";
 import type { Document } from "./plain_data.ts";
 import { bodyDigest, idempotencyKey, taskIdOf } from "./idempotency.ts";
-import { describeIssues, parseWith, refuseDocument, unknownKey } from "./issues.ts";
+import { unknownKey } from "../core/documents/issues.ts";
+import { describeErrors, parseWith, refuseDocument } from "./issues.ts";
 import { jsonResponse, Refusal, unavailable } from "./problems.ts";
 import type { ProblemError } from "./problems.ts";
 import { summaryOf } from "./references.ts";
@@ -105,7 +106,7 @@ function parseBatch(document: Document, batch: { readonly tasks: unknown }): Tas
   for (const [index, item] of tasks.entries()) {
     const result = taskDocument.safeParse(item);
     if (result.success) specs.push(result.data);
-    else errors.push(...describeIssues(taskDocument, result.error.issues, document, ["tasks", index]));
+    else errors.push(...describeErrors(taskDocument, result.error.issues, document, ["tasks", index]));
   }
   if (errors.length > 0) throw refuseDocument(errors);
   return specs;

@@ -93,8 +93,8 @@ export const FILES_BYTES_MAX = 48 * 1024;
 /** A stored value may take 64 KiB; what surrounds the spec in its record is small. */
 export const SPEC_BYTES_MAX = 60 * 1024;
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
-const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,255}$/;
+export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
+export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,255}$/;
 const LABEL_KEY = /^[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,126}[A-Za-z0-9])?$/;
 const IMAGE = /^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}$/;
 const UNSAFE_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
@@ -103,7 +103,7 @@ const UNSAFE_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "p
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 const plain = (max: number) =>
   z.string().min(1).max(max).refine((s) => !CONTROL.test(s), { message: "control characters are not allowed" });
-const argument = z.string().max(16_384).refine((s) => !s.includes("\0"), { message: "NUL is not allowed" });
+export const argument = z.string().max(16_384).refine((s) => !s.includes("\0"), { message: "NUL is not allowed" });
 
 const size = z.union([z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER), z.string().max(32)])
   .transform((value, context) => {
@@ -115,7 +115,7 @@ const size = z.union([z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER
     return bytes;
   });
 
-const duration = z.string().max(32).transform((value, context) => {
+export const duration = z.string().max(32).transform((value, context) => {
   const ms = parseDuration(value);
   if (ms === undefined) {
     context.addIssue({
@@ -234,11 +234,11 @@ const health = z.strictObject({
   };
 });
 
-const safeKey = (pattern: RegExp, what: string) =>
+export const safeKey = (pattern: RegExp, what: string) =>
   z.string().refine((key) => pattern.test(key) && !UNSAFE_KEYS.has(key), { message: `not ${what}` });
 
 /** An object whose keys users choose. A plain record drops `__proto__` silently, which would be a change unseen. */
-function mapOf<V extends z.ZodType>(key: z.ZodType<string, string>, value: V, entriesMax: number) {
+export function mapOf<V extends z.ZodType>(key: z.ZodType<string, string>, value: V, entriesMax: number) {
   return z.record(key, value).refine((entries) => Object.keys(entries).length <= entriesMax, {
     message: `at most ${entriesMax} entries`,
   });
@@ -248,12 +248,12 @@ const scalar = z.union([z.string().max(32_768), z.number(), z.boolean()])
   .transform(String)
   .refine((s) => !s.includes("\0"), { message: "NUL is not allowed" });
 
-const filePath = z.string().max(1024).refine(
+export const filePath = z.string().max(1024).refine(
   (path) => path.startsWith("/") && !path.endsWith("/") && !CONTROL.test(path) && !path.split("/").includes(".."),
   { message: "a file's path must be absolute, without .." },
 );
 
-const file = z.union([
+export const file = z.union([
   z.string(),
   z.strictObject({
     content: z.string(),

@@ -11,7 +11,7 @@
 import { taskDocument } from "../../core/documents/task.ts";
 import type { TaskSpec } from "../../core/documents/task.ts";
 import type { OriginalFields } from "../../core/sail.ts";
-import { describeIssues } from "../issues.ts";
+import { describeErrors } from "../issues.ts";
 import type { OriginalSail, SailEvent } from "./sail_event.ts";
 
 /** What both a deck and a sailor take as a new task. */
@@ -48,7 +48,7 @@ export function translateEvent(event: SailEvent): Translation {
   for (const [name, value] of Object.entries(sail.additions)) document[camelCase(name)] = name === "Env" ? env : value;
   const result = taskDocument.safeParse(document);
   if (!result.success) {
-    const [first] = describeIssues(taskDocument, result.error.issues);
+    const [first] = describeErrors(taskDocument, result.error.issues);
     return refused(`${originalNames(first.pointer, sail)}${first.detail}`);
   }
   return {

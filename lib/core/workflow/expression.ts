@@ -1,0 +1,245 @@
+/**
+ * Expressions are CEL with what workflows add: status functions, fromJSON and toJSON, and regular expressions in RE2's
+ * syntax, which cannot run away. Owns compiling, checking and evaluating; which names stand for what is told by a scope.
+ *
+ * 1. Total: every evaluation ends. An expression is bounded in size, depth and number of loops, lists in length.
+ * 2. Free of side effects; the same values give the same answer.
+ * 3. Whole numbers of documents are CEL's int, others double; both come back as numbers.
+ */
+import { Environment } from "@marcbachmann/cel-js";
+import type { ASTNode } from "@marcbachmann/cel-js";
+import { RE2JS } from "re2js";
+import { createRewriter, nodesOf } from "./syntax.ts";
+
+/** What expressions take and give: JSON's values. */
+export type Value = null | boolean | number | string | readonly Value[] | { readonly [key: string]: Value };
+
+/**
+ * step     what a step may know before it starts: params, env, matrix, item, steps, run, attempt, status functions
+ * outputs  a step and what it has printed: besides stdout, stderr, exitCode
+ * retry    a failed attempt: params, matrix, item, exitCode, outcome, attempt, stdout, stderr
+ * expect   an answer: status, headers, body, and params, env, matrix, item, steps
+ * run      before anything has run: params, run
+ */
+export type ScopeKind = "step" | "outputs" | "retry" | "expect" | "run";
+
+export interface Expression {
+  readonly source: string;
+  readonly ast: ASTNode;
+  /** `values` has an entry for each name of the scope that the expression uses. */
+  evaluate(values: Readonly<Record<string, Value>>): Evaluation;
+}
+
+export type Evaluation =
+  | { readonly kind: "value"; readonly value: Value }
+  | { readonly kind: "failed"; readonly detail: string };
+
+export type Compiled =
+  | { readonly kind: "expression"; readonly expression: Expression; readonly type: string }
+  /** `offset` counts from the beginning of the source. */
+  | { readonly kind: "problem"; readonly detail: string; readonly offset: number };
+
+/** Items of a list that comes into an expression or out of fromJSON. */
+export const LIST_ITEMS_MAX = 2_000;
+const LOOPS_MAX = 4;
+const LIMITS = { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 1_000, maxMapEntries: 1_000, maxCallArguments: 16 };
+
+/** Compiles in the scope of `kind`; `paramTypes` gives params their types, otherwise they may be anything. */
+export function compileExpression(
+  source: string,
+  kind: ScopeKind,
+  paramTypes?: Readonly<Record<string, "string" | "number" | "boolean">>,
+): Compiled {
+  const environment = paramTypes ? typedEnvironment(kind, paramTypes) : environmentOf(kind);
+  let originalOffset = (offset: number) => offset;
+  try {
+    const parsed = environment.parse(source);
+    const forbidden = forbiddenIn(parsed.ast);
+    if (forbidden) return { kind: "problem", ...forbidden };
+    const rewriter = createRewriter(source, parsed.ast);
+    originalOffset = rewriter.originalOffset;
+    const program = environment.parse(rewriter.text);
+    const check = program.check();
+    if (!check.valid) throw check.error;
+    return {
+      kind: "expression",
+      type: String(check.type),
+      expression: { source, ast: parsed.ast, evaluate: (values) => evaluate(program, values) },
+    };
+  } catch (error) {
+    const { summary, message, range } = error as { summary?: string; message: string; range?: { start: number } };
+    return { kind: "problem", detail: summary ?? message, offset: originalOffset(range?.start ?? 0) };
+  }
+}
+
+function evaluate(
+  program: (context: Record<string, unknown>) => unknown,
+  values: Readonly<Record<string, Value>>,
+): Evaluation {
+  const context: Record<string, unknown> = {};
+  try {
+    for (const [name, value] of Object.entries(values)) context[name] = toCel(value);
+    return { kind: "value", value: fromCel(program(context)) };
+  } catch (error) {
+    return { kind: "failed", detail: (error as { summary?: string }).summary ?? (error as Error).message };
+  }
+}
+
+const LOOPS: ReadonlySet<string> = new Set(["map", "filter", "all", "exists", "exists_one"]);
+
+function forbiddenIn(ast: ASTNode): { readonly detail: string; readonly offset: number } | undefined {
+  let loops = 0;
+  for (const node of nodesOf(ast)) {
+    if (node.op !== "rcall") continue;
+    const [name, receiver, args] = node.args;
+    if (receiver.op === "id" && receiver.args === "cel") {
+      return { detail: `cel.${name} is not available`, offset: node.range.start };
+    }
+    if (LOOPS.has(name) && ++loops > LOOPS_MAX) {
+      return { detail: `more than ${LOOPS_MAX} loops in one expression`, offset: node.range.start };
+    }
+    const pattern = name === "matches" && args.length === 1 && args[0].op === "value" ? args[0].args : undefined;
+    const problem = typeof pattern === "string" ? patternProblem(pattern) : undefined;
+    if (problem) return { detail: problem, offset: args[0].range.start };
+  }
+}
+
+/** Why `pattern` is no regular expression of RE2; undefined: it is one. */
+export function patternProblem(pattern: string): string | undefined {
+  try {
+    RE2JS.compile(pattern);
+    return undefined;
+  } catch (error) {
+    return `not a regular expression: ${(error as Error).message}`;
+  }
+}
+
+/** Whether `pattern` occurs in `text`; takes time in proportion to their lengths. */
+export function matchesPattern(text: string, pattern: string): boolean {
+  return RE2JS.compile(pattern).matcher(text).find();
+}
+
+/** Text as it stands in the middle of others: texts as they are, nothing for null, JSON for lists and maps. */
+export function textOf(value: Value): string {
+  if (value === null) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+const NAMES: Readonly<Record<ScopeKind, Readonly<Record<string, string>>>> = {
+  run: { run: "map" },
+  step: { env: "map", matrix: "map", item: "dyn", steps: "map", run: "map", attempt: "int", status: "map" },
+  outputs: {
+    env: "map",
+    matrix: "map",
+    item: "dyn",
+    steps: "map",
+    run: "map",
+    attempt: "int",
+    stdout: "string",
+    stderr: "string",
+    exitCode: "int",
+  },
+  retry: {
+    matrix: "map",
+    item: "dyn",
+    run: "map",
+    attempt: "int",
+    exitCode: "int",
+    outcome: "string",
+    stdout: "string",
+    stderr: "string",
+  },
+  expect: {
+    env: "map",
+    matrix: "map",
+    item: "dyn",
+    steps: "map",
+    run: "map",
+    attempt: "int",
+    status: "int",
+    headers: "map",
+    body: "string",
+  },
+};
+
+/** Names that an expression of this kind may use, besides what functions add. */
+export function namesOf(kind: ScopeKind): readonly string[] {
+  return ["params", ...Object.keys(NAMES[kind])];
+}
+
+const environments = new Map<ScopeKind, Environment>();
+
+function environmentOf(kind: ScopeKind): Environment {
+  let environment = environments.get(kind);
+  if (!environment) {
+    environment = baseEnvironment(kind).registerVariable("params", "map");
+    environments.set(kind, environment);
+  }
+  return environment;
+}
+
+const CEL_TYPES = { string: "string", boolean: "bool", number: "dyn" } as const;
+
+function typedEnvironment(
+  kind: ScopeKind,
+  paramTypes: Readonly<Record<string, "string" | "number" | "boolean">>,
+): Environment {
+  const schema = Object.fromEntries(Object.entries(paramTypes).map(([name, type]) => [name, CEL_TYPES[type]]));
+  return baseEnvironment(kind).registerVariable({ name: "params", schema });
+}
+
+function baseEnvironment(kind: ScopeKind): Environment {
+  const environment = new Environment({
+    enableOptionalTypes: true,
+    homogeneousAggregateLiterals: false,
+    limits: LIMITS,
+  });
+  for (const [name, type] of Object.entries(NAMES[kind])) environment.registerVariable(name, type);
+  environment.registerFunction("fromJSON(string): dyn", (text: string) => toCel(parseJson(text)));
+  environment.registerFunction("toJSON(dyn): string", (value: unknown) => JSON.stringify(fromCel(value)));
+  environment.registerFunction("string.matchesRe2(string): bool", matchesPattern);
+  environment.registerFunction("stepIs(dyn, string, string): bool", stepIs);
+  return environment;
+}
+
+function parseJson(text: string): Value {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const shown = text.length > 60 ? `${text.slice(0, 60)}...` : text;
+    throw new Error(`fromJSON: not JSON: ${JSON.stringify(shown)}`);
+  }
+}
+
+/** What `succeeded('x')`, `failed('x')` and `skipped('x')` ask. */
+function stepIs(steps: unknown, id: string, what: string): boolean {
+  const step = (steps as Record<string, { state?: string; outcome?: string }>)[id];
+  if (what === "skipped") return step?.state === "skipped";
+  if (what === "succeeded") return step?.outcome === "succeeded";
+  return step?.outcome === "failed" || step?.outcome === "timedOut" || step?.state === "upstreamFailed";
+}
+
+function toCel(value: Value): unknown {
+  if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    if (value.length > LIST_ITEMS_MAX) throw new Error(`a list of ${value.length} items; at most ${LIST_ITEMS_MAX}`);
+    return value.map(toCel);
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toCel(each)]));
+}
+
+function fromCel(value: unknown): Value {
+  if (typeof value === "bigint") return Number(value);
+  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new Error(`the result is ${value}, which is no number that can be kept`);
+    return value;
+  }
+  if (Array.isArray(value)) return value.map(fromCel);
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, each]) => [String(key), fromCel(each)]));
+  if (typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype) {
+    return Object.fromEntries(Object.entries(value!).map(([key, each]) => [key, fromCel(each)]));
+  }
+  throw new Error("the result must be a text, number, boolean, list or map");
+}
