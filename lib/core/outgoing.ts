@@ -13,6 +13,20 @@ import type { Capacity, LocalUse, MachineStats } from "./mast.ts";
  */
 export type AttemptCause = "exited" | "restartsUsedUp" | "notCreated" | "vanished" | "stopped";
 
+/** What an attempt of a workflow's step left behind, read when it ended. Texts are UTF-8; what is none is replaced. */
+export interface StepResult {
+  /** The beginning of each, at most STDOUT_BYTES_MAX; `truncated` says that stdout was longer. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly truncated: boolean;
+  /** The file behind ORMEN_OUTPUT; null: nothing was written. */
+  readonly output: string | null;
+  /** Of an http step: what came back; its body is `stdout`. Names of headers in small letters. */
+  readonly answer: { readonly status: number; readonly headers: Readonly<Record<string, string>> } | null;
+  /** Why something of the above could not be read; null: all was. */
+  readonly problem: string | null;
+}
+
 /** What a sailor tells of one attempt. `revision` grows with each change within one process of the sailor. */
 export interface AttemptReport {
   readonly attemptId: string;
@@ -23,6 +37,8 @@ export interface AttemptReport {
   /** Why it ended; null while it has not. */
   readonly cause: AttemptCause | null;
   readonly observed: Observation;
+  /** With the end of an attempt whose task says `step.capture`. */
+  readonly result?: StepResult;
 }
 
 /** One attempt that the sailor should run or stop. */

@@ -58,6 +58,30 @@ export interface Constraint {
   readonly value: string;
 }
 
+/** A secret and how a task gets it: as the variable of its name (`file` null), or as a file. */
+export interface SecretUse {
+  readonly name: string;
+  readonly file: string | null;
+}
+
+/** One HTTP request that a sailor makes; it is the whole task. Texts are final: nothing is filled in any more. */
+export interface HttpRequestSpec {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+  /** Until the whole answer is there; null: 60 s. */
+  readonly timeoutMs: number | null;
+}
+
+/** What the attempt of a workflow's step needs besides a task. */
+export interface StepTask {
+  /** Run instead of the image's own command: the shell's words, then the path of a file with the text. */
+  readonly script: { readonly text: string; readonly shell: readonly string[] } | null;
+  /** What it printed, and the file behind ORMEN_OUTPUT, are reported with its end. */
+  readonly capture: boolean;
+}
+
 /** A task as the core knows it. `cpuCores` and `memoryBytes` null: the defaults are reserved and nothing is capped. */
 export interface TaskSpec {
   readonly name: string;
@@ -85,6 +109,11 @@ export interface TaskSpec {
   /** true: when its node is lost or its restarts are used up; "lost": only when its node is lost; false: never. */
   readonly reschedule: boolean | "lost";
   readonly files: readonly FileSpec[];
+  /** Absent, as the next two: none. Records of earlier versions know nothing of them. */
+  readonly secrets?: readonly SecretUse[];
+  readonly step?: StepTask;
+  /** Only with the runtime `http`. */
+  readonly http?: HttpRequestSpec;
 }
 
 export const DEFAULT_CPU_CORES = 0.1;

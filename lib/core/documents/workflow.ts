@@ -5,7 +5,8 @@
  * workflow/validate.ts; texts with `${{ }}` stay as they were written until a step starts.
  */
 import { z } from "zod";
-import { duration, ENV_NAME, environment, file, filePath, mapOf, NAME, safeKey } from "./task.ts";
+import { duration, ENV_NAME, environment, file, filePath, mapOf, safeKey } from "./task.ts";
+import type { SecretUse } from "./task.ts";
 
 export const STEPS_MAX = 10_000;
 export const INSTANCES_MAX = 1_000;
@@ -28,12 +29,6 @@ export interface ParamSpec {
   /** A regular expression in RE2's syntax that the whole or a part of the text must match. */
   readonly pattern: string | null;
   readonly description: string | null;
-}
-
-/** A secret and how a task gets it: as the variable of its name, or as a file. */
-export interface SecretUse {
-  readonly name: string;
-  readonly file: string | null;
 }
 
 export interface RetrySpec {
@@ -146,9 +141,11 @@ export const NO_RETRY: RetrySpec = {
 };
 const DEFAULT_SHELL = ["sh", "-eu"] as const;
 
-const STEP_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+// Together they make the ids of runs, tasks and containers, which have their own limits.
+const WORKFLOW_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,47}$/;
+const STEP_ID = /^[A-Za-z][A-Za-z0-9_-]{0,47}$/;
 const KEY = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
-const stepId = safeKey(STEP_ID, "a step's name: a letter, then letters, digits, _ or -, 64 at most");
+const stepId = safeKey(STEP_ID, "a step's name: a letter, then letters, digits, _ or -, 48 at most");
 const key = safeKey(KEY, "a name: a letter or _, then letters, digits or _, 64 at most");
 const secretName = safeKey(ENV_NAME, "a secret's name, such as DB_URL");
 
@@ -278,7 +275,10 @@ const concurrency = z.strictObject({
 
 /** The workflow document as users write it. Parsing gives a `WorkflowSpec`; unknown keys are refused. */
 export const workflowDocument = z.strictObject({
-  name: z.string().regex(NAME, "a name has 1 to 128 letters, digits, _ . or -, and begins with a letter or digit"),
+  name: z.string().regex(
+    WORKFLOW_NAME,
+    "a name has 1 to 48 letters, digits, _ or -, and begins with a letter or digit",
+  ),
   description: text.optional(),
   params: params.optional(),
   env: environment.optional(),
