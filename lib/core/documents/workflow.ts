@@ -142,8 +142,8 @@ export const NO_RETRY: RetrySpec = {
 const DEFAULT_SHELL = ["sh", "-eu"] as const;
 
 // Together they make the ids of runs, tasks and containers, which have their own limits.
-const WORKFLOW_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,47}$/;
-const STEP_ID = /^[A-Za-z][A-Za-z0-9_-]{0,47}$/;
+export const WORKFLOW_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,47}$/;
+export const STEP_ID = /^[A-Za-z][A-Za-z0-9_-]{0,47}$/;
 const KEY = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const stepId = safeKey(STEP_ID, "a step's name: a letter, then letters, digits, _ or -, 48 at most");
 const key = safeKey(KEY, "a name: a letter or _, then letters, digits or _, 64 at most");

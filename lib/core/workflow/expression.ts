@@ -9,7 +9,8 @@
 import { Environment } from "@marcbachmann/cel-js";
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { RE2JS } from "re2js";
-import { createRewriter, nodesOf } from "./syntax.ts";
+import { createRewriter } from "./syntax.ts";
+import { nodesOf } from "./syntax_tree.ts";
 
 /** What expressions take and give: JSON's values. */
 export type Value = null | boolean | number | string | readonly Value[] | { readonly [key: string]: Value };
@@ -36,8 +37,8 @@ export type Evaluation =
 
 export type Compiled =
   | { readonly kind: "expression"; readonly expression: Expression; readonly type: string }
-  /** `offset` counts from the beginning of the source. */
-  | { readonly kind: "problem"; readonly detail: string; readonly offset: number };
+  /** `offset` counts from the beginning of the source. `ast` undefined: it is no expression at all. */
+  | { readonly kind: "problem"; readonly detail: string; readonly offset: number; readonly ast?: ASTNode };
 
 /** Items of a list that comes into an expression or out of fromJSON. */
 export const LIST_ITEMS_MAX = 2_000;
@@ -52,8 +53,10 @@ export function compileExpression(
 ): Compiled {
   const environment = paramTypes ? typedEnvironment(kind, paramTypes) : environmentOf(kind);
   let originalOffset = (offset: number) => offset;
+  let ast: ASTNode | undefined;
   try {
     const parsed = environment.parse(source);
+    ast = parsed.ast;
     const forbidden = forbiddenIn(parsed.ast);
     if (forbidden) return { kind: "problem", ...forbidden };
     const rewriter = createRewriter(source, parsed.ast);
@@ -68,7 +71,8 @@ export function compileExpression(
     };
   } catch (error) {
     const { summary, message, range } = error as { summary?: string; message: string; range?: { start: number } };
-    return { kind: "problem", detail: summary ?? message, offset: originalOffset(range?.start ?? 0) };
+    const offset = originalOffset(range?.start ?? 0);
+    return { kind: "problem", detail: summary ?? message, offset, ...(ast && { ast }) };
   }
 }
 

@@ -1,0 +1,114 @@
+/** Whether a step that an expression reads lies before it, has what is read, and surely has it by then. */
+import type { StepSpec } from "../documents/workflow.ts";
+import type { Say, Surroundings } from "./check_names.ts";
+import { compileExpression } from "./expression.ts";
+import { suggestion } from "./problems.ts";
+import type { Read } from "./reads.ts";
+import { conjunctsOf, statusCallsIn } from "./syntax_tree.ts";
+
+const FIELDS = ["outputs", "state", "outcome", "conclusion"];
+
+export function checkStepRead(source: string, read: Read, step: StepSpec | null, around: Surroundings, say: Say): void {
+  const [id, field, output] = read.keys;
+  const { mended, phase, upstream } = around;
+  if (id === undefined || mended.steps.has(id)) return;
+  const wrong = (rule: string, detail: string) => say(rule, detail, read.offset);
+  const other = around.steps.get(id);
+  if (!other) return wrong("badReference", noSuchStep(source, id, around));
+  if (step?.id === id) return wrong("notUpstream", `step ${id} reads itself`);
+  if (field !== undefined && !FIELDS.includes(field)) {
+    const isOutput = Object.hasOwn(other.outputs, field);
+    const better = isOutput ? `; did you mean \`outputs.${field}\`?` : suggestion(field, FIELDS);
+    return wrong("badReference", `a step has no \`${field}\`${better}`);
+  }
+  const isBetweenSteps = step !== null && phase === "steps";
+  if (isBetweenSteps && upstream && !upstream.waitsFor(step.id, id)) {
+    return wrong("notUpstream", `step ${step.id} does not wait for step ${id}; add it to \`needs\``);
+  }
+  if (field !== "outputs" || output === undefined) return;
+  const known = declaredOutputs(other, around);
+  if (known && !known.includes(output) && !read.guarded) {
+    return wrong("badReference", `step ${id} has no output \`${output}\`${suggestion(output, known)}`);
+  }
+  const missing = read.guarded ? undefined : whyMissing(read, other, step, around);
+  if (missing !== undefined) {
+    const before = id.includes("-") ? `steps["${id}"]` : `steps.${id}`;
+    wrong("mayBeMissing", `${missing}: write \`${before}.outputs.?${output}.orValue(...)\``);
+  }
+}
+
+function noSuchStep(source: string, id: string, { steps, allSteps }: Surroundings): string {
+  if (allSteps.has(id)) return `step ${id} runs later`;
+  const dashed = [...steps.keys()].find((known) => known.startsWith(`${id}-`) && source.includes(`steps.${known}`));
+  if (dashed !== undefined) return `\`steps.${dashed}\` reads as a subtraction; write \`steps["${dashed}"]\``;
+  return `unknown step \`${id}\`${suggestion(id, steps.keys())}`;
+}
+
+/** Undefined: it may have others, which only its run tells. */
+function declaredOutputs(step: StepSpec, { outputsOf }: Surroundings): readonly string[] | undefined {
+  const declared = Object.keys(step.outputs);
+  switch (step.action.kind) {
+    // A container may append any to $ORMEN_OUTPUT.
+    case "task":
+    case "rollout":
+      return undefined;
+    case "approval":
+      return [...declared, ...Object.keys(step.action.inputs)];
+    case "workflow": {
+      const outputs = outputsOf(step);
+      return outputs && [...declared, ...outputs];
+    }
+    case "http":
+    case "sleep":
+      return declared;
+    default:
+      return step.action satisfies never;
+  }
+}
+
+/** Why `other` may have no outputs when they are read; undefined: it surely has. */
+function whyMissing(read: Read, other: StepSpec, step: StepSpec | null, around: Surroundings): string | undefined {
+  const { id } = other;
+  if (read.succeeded.has(id)) return undefined;
+  if (around.phase !== "steps") return `step ${id} may not have run`;
+  if (other.when !== null && !read.notSkipped.has(id) && !sharesCondition(step, other)) {
+    return `step ${id} may be skipped`;
+  }
+  if (other.continueOnError) return `step ${id} may have failed`;
+  if (step === null) return undefined;
+  if (hasOwnCondition(step)) return `step ${id} may have failed`;
+  const { upstream } = around;
+  if (!upstream) return undefined;
+  if (!upstream.endsBefore(step.id, id)) {
+    // Of what still runs, only what the deck knows by itself can be read: its address.
+    return Object.hasOwn(other.outputs, read.keys[2]) ? `step ${id} may still run` : undefined;
+  }
+  return upstream.dependsOn(step.id, id) ? undefined : `step ${id} may have failed`;
+}
+
+/** Whether the step's `when` asks all that the other's asked, so that both run or neither. */
+function sharesCondition(step: StepSpec | null, other: StepSpec): boolean {
+  if (step?.when == null || other.when === null || other.matrix || step.matrix) return false;
+  const mine = new Set(conditionsOf(step.when));
+  const theirs = conditionsOf(other.when);
+  return theirs.length > 0 && theirs.every((condition) => mine.has(condition));
+}
+
+function conditionsOf(when: string): string[] {
+  const compiled = compileExpression(when, "step");
+  if (compiled.kind === "problem") return [];
+  return conjunctsOf(compiled.expression.ast).map(({ range }) =>
+    when.slice(range.start, range.end).replace(/\s+/g, " ")
+  );
+}
+
+/** A status function, other than `success()` itself, stands in the place of the default. */
+export function hasOwnCondition({ when }: StepSpec): boolean {
+  if (when === null) return false;
+  const compiled = compileExpression(when, "step");
+  if (compiled.kind === "problem") return false;
+  const { ast } = compiled.expression;
+  const calls = statusCallsIn(ast);
+  const asksSuccess = conjunctsOf(ast).some((part) => statusCallsIn(part)[0]?.name === "success" && part.op === "call");
+  return calls.length > 0 && !asksSuccess;
+}
