@@ -14,6 +14,7 @@ import type { Deadlines } from "./docker_deadline.ts";
 import { DEADLINES, within } from "./docker_deadline.ts";
 import { containerEvents } from "./docker_events.ts";
 import { containerExec } from "./docker_exec.ts";
+import { filesToPlace, readOutput } from "./docker_leavings.ts";
 import { containerLogs } from "./docker_logs.ts";
 import { createPuller } from "./docker_pull.ts";
 import {
@@ -103,9 +104,10 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   }
 
   async function placeFiles(container: Docker.Container, spec: ContainerSpec): Promise<void> {
-    if (spec.files.length === 0) return;
+    const files = filesToPlace(spec);
+    if (files.length === 0) return;
     try {
-      await change((abortSignal) => container.putArchive(Buffer.from(tarOf(spec.files)), { path: "/", abortSignal }));
+      await change((abortSignal) => container.putArchive(Buffer.from(tarOf(files)), { path: "/", abortSignal }));
     } catch (error) {
       const known = runtimeError(error, "other");
       if (known.code === "unavailable") throw known;
@@ -210,6 +212,10 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
     remove,
     logs: (name, request, signal) => containerLogs({ docker, inspect, clock }, name, request, signal),
+    leavings: async (name, bytesMax) => ({
+      output: await look((abortSignal) => readOutput(docker, name, bytesMax, abortSignal)),
+      answer: null,
+    }),
     exec: (name, request) => containerExec(docker, name, request, clock),
     events: (signal) => containerEvents({ docker, label, clock, deadlines }, signal),
     close: () => Promise.resolve(),

@@ -5,6 +5,10 @@ import type { RestartPolicy } from "../core/documents/task.ts";
 import type { ContainerObservation, ContainerSpec, ContainerStatus, RuntimeErrorCode } from "../contracts/runtime.ts";
 import { LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
 
+/** Where a script and the file behind ORMEN_OUTPUT lie: in a directory of root's in the container's own layer. */
+export const SCRIPT_PATH = "/ormen/script";
+export const OUTPUT_PATH = "/ormen/output";
+
 /** Without limits the json-file driver fills the disk. */
 const LOG_CONFIG = { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } };
 
@@ -25,9 +29,9 @@ export function createOptions(spec: ContainerSpec, nodeId: string): Docker.Conta
   return {
     name: spec.name,
     Image: spec.image,
-    ...(spec.entrypoint ? { Entrypoint: [...spec.entrypoint] } : {}),
-    ...(spec.cmd ? { Cmd: [...spec.cmd] } : {}),
-    Env: Object.entries(spec.env).map(([key, value]) => `${key}=${value}`),
+    ...commandOf(spec),
+    Env: Object.entries({ ...spec.env, ...(spec.outputFile ? { ORMEN_OUTPUT: OUTPUT_PATH } : {}) })
+      .map(([key, value]) => `${key}=${value}`),
     Labels: { ...spec.labels, [LABEL_NODE]: nodeId },
     ...(spec.user ? { User: spec.user } : {}),
     ...(spec.workdir ? { WorkingDir: spec.workdir } : {}),
@@ -43,6 +47,12 @@ export function createOptions(spec: ContainerSpec, nodeId: string): Docker.Conta
       ...(spec.memoryBytes === null ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
     },
   };
+}
+
+/** An entrypoint of its own leaves the image's command out. */
+function commandOf({ script, entrypoint, cmd }: ContainerSpec): { Entrypoint?: string[]; Cmd?: string[] } {
+  if (script) return { Entrypoint: [...script.shell, SCRIPT_PATH] };
+  return { ...(entrypoint ? { Entrypoint: [...entrypoint] } : {}), ...(cmd ? { Cmd: [...cmd] } : {}) };
 }
 
 /** `always` is sent as `unless-stopped`: with `always` a container that was stopped comes back when the Engine restarts. */

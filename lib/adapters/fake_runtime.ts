@@ -8,6 +8,8 @@
  * 3. Host ports are taken at start and freed at the end, as Docker does.
  */
 import type { BoundPort } from "../core/attempt.ts";
+import type { RuntimeKind } from "../core/documents/task.ts";
+import type { HttpAnswer } from "../core/outgoing.ts";
 import type { Clock } from "../contracts/clock.ts";
 import { pause } from "../contracts/clock.ts";
 import type {
@@ -23,6 +25,7 @@ import type {
   RuntimeInfo,
 } from "../contracts/runtime.ts";
 import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
+import { scriptOfStep } from "./fake_script.ts";
 
 /** What a call comes to: `hang` answers only when the caller gives up, the engine goes away, or `release` is called. */
 export type FakeOutcome = "ok" | "hang" | RuntimeError;
@@ -43,10 +46,18 @@ export interface FakeScript {
   /** How long it takes to obey its stop signal, and the code then; null: it does not. At once with 143 when undefined. */
   readonly onStop?: { readonly afterMs: number; readonly code: number } | null;
   readonly lines?: readonly FakeLine[];
-  readonly exec?: (command: readonly string[], stdin: string) => { readonly code: number; readonly output?: string };
+  readonly exec?: (
+    command: readonly string[],
+    stdin: string,
+    sinceStartMs: number,
+  ) => { readonly code: number; readonly output?: string };
+  /** The text behind ORMEN_OUTPUT; an error: it cannot be read. */
+  readonly output?: string | RuntimeError;
+  /** What came back to a request. */
+  readonly answer?: HttpAnswer;
 }
 
-/** Asked at create (run 0) and at each start (run 1, 2, ...). */
+/** Asked at create (run 0) and at each start (run 1, 2, ...). Without one a step's script says it itself: see fake_script.ts. */
 export type FakeScripts = (spec: ContainerSpec, run: number) => FakeScript;
 
 export interface FakeEngine {
@@ -160,7 +171,8 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
     emit({ kind: "container", name: container.spec.name, what }, container.labels[LABEL_NODE]);
     for (const wake of [...container.changed]) wake();
   };
-  const scriptOf = (spec: ContainerSpec, run: number) => scripts.get(spec.name) ?? options.script?.(spec, run) ?? {};
+  const scriptOf = (spec: ContainerSpec, run: number) =>
+    scripts.get(spec.name) ?? options.script?.(spec, run) ?? scriptOfStep(spec);
 
   function find(name: string): FakeContainer | undefined {
     return containers.get(name) ?? [...containers.values()].find((container) => container.id === name);
@@ -394,7 +406,7 @@ export interface FakeRuntimeOptions {
   readonly nodeId: string;
   readonly engine: FakeEngine;
   readonly clock: Clock;
-  readonly kind?: "docker" | "process";
+  readonly kind?: RuntimeKind;
 }
 
 /** One sailor's view of the engine. Dropping it without `close` is that sailor's crash: the engine goes on. */
@@ -470,7 +482,9 @@ export function createFakeRuntime(options: FakeRuntimeOptions): Runtime {
         if (same) return observe(existing);
         throw new RuntimeError("conflict", `the name ${spec.name} is already in use by container ${existing.id}`);
       }
-      if (!engine.images.has(spec.image)) throw new RuntimeError("noImage", `No such image: ${spec.image}`);
+      if (!spec.http && !engine.images.has(spec.image)) {
+        throw new RuntimeError("noImage", `No such image: ${spec.image}`);
+      }
       await inside.through(inside.scriptOf(spec, 0).create, signal);
       return observe(inside.find(spec.name) ?? inside.make(spec, nodeId));
     },
@@ -511,11 +525,21 @@ export function createFakeRuntime(options: FakeRuntimeOptions): Runtime {
       await inside.enter();
       yield* logsOf(inside, need(name), request, signal);
     },
+    async leavings(name, bytesMax) {
+      await inside.enter();
+      const container = need(name);
+      const { output = null, answer = null } = container.script;
+      if (output instanceof RuntimeError) throw output;
+      if (output !== null && encoder.encode(output).length > bytesMax) {
+        throw new RuntimeError("failed", `the file behind ORMEN_OUTPUT holds more than ${bytesMax / 1024} KiB`);
+      }
+      return { output: container.spec.outputFile ? output ?? "" : null, answer };
+    },
     async exec(name, request) {
       await inside.enter();
       const container = need(name);
       if (container.status !== "running") throw new RuntimeError("failed", `container ${name} is not running`);
-      return execIn(container, request);
+      return execIn(container, request, clock.monoMs() - container.startedMonoMs);
     },
     events: (signal) => eventsOf(inside, nodeId, signal),
     close: () => Promise.resolve(),
@@ -581,7 +605,7 @@ async function* logsOf(
 }
 
 /** The whole of its input is there before the command looks at it. */
-function execIn(container: FakeContainer, request: ExecOptions): ExecSession {
+function execIn(container: FakeContainer, request: ExecOptions, sinceStartMs: number): ExecSession {
   const input = Promise.withResolvers<void>();
   const exit = Promise.withResolvers<number>();
   const decoder = new TextDecoder();
@@ -589,7 +613,7 @@ function execIn(container: FakeContainer, request: ExecOptions): ExecSession {
   if (!request.stdin) input.resolve();
   async function* output(): AsyncIterable<OutputChunk> {
     await input.promise;
-    const answer = container.script.exec?.(request.command, stdin) ?? { code: 0 };
+    const answer = container.script.exec?.(request.command, stdin, sinceStartMs) ?? { code: 0 };
     if (answer.output) yield { stream: "stdout", data: encoder.encode(answer.output) };
     exit.resolve(answer.code);
   }

@@ -3,7 +3,8 @@
  * its own under a small shell shim, so that it outlives the sailor; a directory holds all that is known of it:
  *
  *   meta.json   what was asked for, and the process that was started last (pid and start time, since pids come again)
- *   stdout, stderr (and .1, .2), pid (the shim's, by itself), exit (the code, written by the shim at the end), files/
+ *   stdout, stderr (and .1, .2), pid (the shim's, by itself), exit (the code, written by the shim at the end), files/,
+ *   script and output (the file behind ORMEN_OUTPUT) where a step has them
  *
  * Not there: images, caps on memory and processor, networks, times of output lines. Paths of `files` lie under the
  * directory that ORMEN_FILES names. What users wrote reaches the shim as arguments and environment only.
@@ -18,6 +19,7 @@ import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../contracts/runtime.ts
 import { writeFileAtomically } from "./data_dir.ts";
 import { createMachine } from "./machine.ts";
 import { processExec } from "./process_exec.ts";
+import { commandOf, placeStepFiles, readOutputFile } from "./process_leavings.ts";
 import { processLogs } from "./process_logs.ts";
 import { sendSignal, signalNumber } from "./process_signals.ts";
 
@@ -192,7 +194,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
       return watch(name, orphan, startTicks, closing.signal);
     }
     for (const left of ["exit", "ready"]) await Deno.remove(join(dir, left)).catch(ignoreNotFound);
-    const command = [...spec.entrypoint ?? [], ...spec.cmd ?? []];
+    const command = commandOf(spec, dir);
     const child = spawn("/bin/sh", ["-c", SHIM, "sh", dir, `${signalNumber(stopSignalOf(spec))}`, ...command], {
       cwd: spec.workdir ?? dir,
       detached: true,
@@ -287,6 +289,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
           await Deno.chmod(path, file.mode); // Past the umask.
         }
         await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+        await placeStepFiles(dir, spec);
         const labels = { ...spec.labels, [LABEL_NODE]: nodeId };
         await writeMeta(spec.name, {
           spec: { ...spec, labels },
@@ -319,6 +322,10 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
         clock,
         isRunning: async () => (await inspect(name))?.status === "running",
       }),
+    leavings: async (name, bytesMax) => ({
+      output: (await readMeta(name))?.spec.outputFile ? await readOutputFile(dirOf(name), bytesMax) : null,
+      answer: null,
+    }),
     async exec(name, request) {
       const meta = await readMeta(name);
       if (!meta || (await inspect(name))?.status !== "running") {
@@ -384,6 +391,7 @@ function environment(spec: ContainerSpec, dir: string): Record<string, string> {
     HOME: dir,
     ORMEN_FILES: join(dir, "files"),
     ...spec.env,
+    ...(spec.outputFile ? { ORMEN_OUTPUT: join(dir, "output") } : {}),
   };
 }
 

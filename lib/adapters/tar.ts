@@ -1,4 +1,4 @@
-/** A tar archive (ustar) of a few small files with their directories, for the Engine's archive call. */
+/** Tar archives (ustar) of a few small files with their directories, for the Engine's archive call, in both directions. */
 import type { FileSpec } from "../core/documents/task.ts";
 
 const BLOCK = 512;
@@ -22,6 +22,60 @@ export function tarOf(files: readonly FileSpec[]): Uint8Array {
     at += block.length;
   }
   return archive;
+}
+
+/** `other`: a link, a directory or the like; `large`: a file with more bytes than may be read. */
+export type TarEntry =
+  | { readonly kind: "file"; readonly data: Uint8Array }
+  | { readonly kind: "other" }
+  | { readonly kind: "large" };
+
+const EXTENDED_BYTES_MAX = 64 * 1024;
+
+/** The first entry, and no byte of what follows it. Throws when it is no archive, or ends too soon. */
+export async function firstOfTar(source: AsyncIterable<Uint8Array>, bytesMax: number): Promise<TarEntry> {
+  const iterator = source[Symbol.asyncIterator]();
+  let held: Uint8Array = new Uint8Array(0);
+  const take = async (count: number): Promise<Uint8Array> => {
+    const parts = [held];
+    let length = held.length;
+    while (length < count) {
+      const next = await iterator.next();
+      if (next.done) throw new Error("the archive ends too soon");
+      parts.push(next.value);
+      length += next.value.length;
+    }
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    held = all.subarray(count);
+    return all.subarray(0, count);
+  };
+  const padded = (size: number) => Math.ceil(size / BLOCK) * BLOCK;
+  while (true) {
+    const block = await take(BLOCK);
+    const size = sizeIn(block);
+    const type = String.fromCharCode(block[156]);
+    // Times and attributes of the entry that follows, in the extended formats.
+    if (type === "x" || type === "g") {
+      if (size > EXTENDED_BYTES_MAX) throw new Error("the archive has a header that is too large");
+      await take(padded(size));
+    } else if (type !== "0" && type !== "\0") return { kind: "other" };
+    else if (size > bytesMax) return { kind: "large" };
+    else return { kind: "file", data: (await take(padded(size))).subarray(0, size) };
+  }
+}
+
+/** Throws when the block is no header. Sizes of 8 GiB and more are written otherwise, and are too large for anybody here. */
+function sizeIn(block: Uint8Array): number {
+  if (new TextDecoder().decode(block.subarray(257, 262)) !== "ustar") throw new Error("the archive is none");
+  if (block[124] & 0x80) return Number.MAX_SAFE_INTEGER;
+  const text = new TextDecoder().decode(block.subarray(124, 136)).replace(/[\0 ]+$/, "").trim();
+  if (!/^[0-7]+$/.test(text)) throw new Error("the archive has a senseless size");
+  return parseInt(text, 8);
 }
 
 function header(path: string, mode: number, size: number): Uint8Array {

@@ -6,8 +6,16 @@
  * 2. `stop` is final: a stopped container does not come back by itself, not even after an Engine restart.
  * 3. Nothing without this sailor's label is ever listed, stopped or removed.
  */
-import type { HealthProbe, PortMapping, RestartPolicy, VolumeMount } from "../core/documents/task.ts";
-import type { FileSpec } from "../core/documents/task.ts";
+import type {
+  FileSpec,
+  HealthProbe,
+  HttpRequestSpec,
+  PortMapping,
+  RestartPolicy,
+  RuntimeKind,
+  VolumeMount,
+} from "../core/documents/task.ts";
+import type { HttpAnswer } from "../core/outgoing.ts";
 import type { BoundPort } from "../core/attempt.ts";
 import type { Capacity } from "../core/mast.ts";
 
@@ -31,6 +39,12 @@ export interface ContainerSpec {
   readonly network: string;
   /** Placed before the first start. */
   readonly files: readonly FileSpec[];
+  /** Run in place of entrypoint and cmd: the shell's words, then the path of a file with the text. */
+  readonly script?: { readonly text: string; readonly shell: readonly string[] };
+  /** There is an empty file, writable by whoever runs in it, whose path ORMEN_OUTPUT tells. */
+  readonly outputFile?: boolean;
+  /** For the runtime `http` alone: all that it does. */
+  readonly http?: HttpRequestSpec;
 }
 
 export const LABEL_OWNER = "ormen.cluster";
@@ -127,6 +141,14 @@ export interface ExecSession {
   close(): void;
 }
 
+/** What a container that has ended left behind for its caller, besides what it printed. */
+export interface Leavings {
+  /** The text behind ORMEN_OUTPUT; null: there is none. */
+  readonly output: string | null;
+  /** Of a request. */
+  readonly answer: HttpAnswer | null;
+}
+
 export interface RuntimeInfo {
   /** Two sailors with the same id share one Engine. */
   readonly engineId: string;
@@ -135,7 +157,7 @@ export interface RuntimeInfo {
 }
 
 export interface Runtime {
-  readonly kind: "docker" | "process";
+  readonly kind: RuntimeKind;
   /** Throws RuntimeError "unavailable" while it does not answer; so do all others. */
   info(): Promise<RuntimeInfo>;
   /** All containers of this sailor, whatever their status. */
@@ -158,6 +180,8 @@ export interface Runtime {
   remove(name: string): Promise<void>;
   /** Ends when the container ends (follow), or at the end of what there is. Works after exit. */
   logs(name: string, options: LogOptions, signal: AbortSignal): AsyncIterable<OutputChunk>;
+  /** Throws "failed" with a sentence when the output is no plain file or holds more than `bytesMax`. Works after exit. */
+  leavings(name: string, bytesMax: number): Promise<Leavings>;
   exec(name: string, options: ExecOptions): Promise<ExecSession>;
   /** Endless until aborted; reconnects by itself and says so with `lost` and `back`. The first event is `back`. */
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;

@@ -45,8 +45,8 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 
 /** The first thing that the task asks for and the bounds do not allow. */
 export function overstepOf(spec: TaskSpec, bounds: Bounds, view: PathView = AS_WRITTEN): Overstep | undefined {
-  // A program of the host has no mounts and no network of its own.
-  if (spec.runtime === "process") return undefined;
+  // Neither a program of the host nor a request has mounts or a network of its own.
+  if (spec.runtime !== "docker") return undefined;
   const { network } = spec;
   // Not only a name: "container:ID" would be the network of any container of the Engine.
   if (typeof network !== "string" || !NAME.test(network)) return { kind: "malformed", what: `the network ${network}` };

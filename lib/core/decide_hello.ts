@@ -112,6 +112,7 @@ function putMast(world: World, draft: Draft, input: Extract<Input, { kind: "hell
     engineId: hello.engineId,
     runtimes: hello.runtimes,
     ...(hello.allows ? { allows: hello.allows } : {}),
+    ...(hello.abilities ? { abilities: hello.abilities } : {}),
     capacity: hello.capacity,
     version: hello.version,
     status: "ready",

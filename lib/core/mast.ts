@@ -3,6 +3,7 @@
  * Owns the durable record and the live figures beside it, which touch no store.
  */
 import type { Bounds } from "./bounds.ts";
+import type { HostRuntime } from "./documents/task.ts";
 
 /** ready: heard of; down: silent for longer than the node timeout (its attempts are unknown or replaced). */
 export type MastStatus = "ready" | "down";
@@ -27,9 +28,15 @@ export interface MastRecord {
   readonly ip: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly engineId: string;
-  readonly runtimes: readonly ("docker" | "process")[];
+  readonly runtimes: readonly HostRuntime[];
   /** Absent: its sailor is older and does not say. */
   readonly allows?: Bounds;
+  /**
+   * steps  scripts of workflows' steps, and results with their end
+   * http   requests as tasks
+   * Words that are not known are kept. Absent: its sailor is older and has none.
+   */
+  readonly abilities?: readonly string[];
   readonly capacity: Capacity;
   readonly version: string;
   readonly status: MastStatus;
@@ -68,5 +75,5 @@ export interface MastLive {
   readonly stats: MachineStats | null;
   readonly local: LocalUse;
   /** Runtimes that do not answer their sailor; absent: all do, or it does not tell. */
-  readonly runtimesAway?: readonly ("docker" | "process")[];
+  readonly runtimesAway?: readonly HostRuntime[];
 }

@@ -1,7 +1,7 @@
 /** Shapes of the session protocol that decisions read and make; their schemas are in messages/session.ts. */
 import type { AttemptState, Observation } from "./attempt.ts";
 import type { Bounds } from "./bounds.ts";
-import type { TaskSpec } from "./documents/task.ts";
+import type { HostRuntime, TaskSpec } from "./documents/task.ts";
 import type { Capacity, LocalUse, MachineStats } from "./mast.ts";
 
 /**
@@ -13,6 +13,18 @@ import type { Capacity, LocalUse, MachineStats } from "./mast.ts";
  */
 export type AttemptCause = "exited" | "restartsUsedUp" | "notCreated" | "vanished" | "stopped";
 
+export const STDOUT_BYTES_MAX = 64 * 1024;
+export const OUTPUT_BYTES_MAX = 256 * 1024;
+/** Names and values of an answer's headers together, and how many there may be. */
+export const HEADERS_BYTES_MAX = 16 * 1024;
+export const HEADERS_MAX = 100;
+
+/** Of an http step: what came back, its body aside. Names of headers in small letters. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** What an attempt of a workflow's step left behind, read when it ended. Texts are UTF-8; what is none is replaced. */
 export interface StepResult {
   /** The beginning of each, at most STDOUT_BYTES_MAX; `truncated` says that stdout was longer. */
@@ -21,8 +33,8 @@ export interface StepResult {
   readonly truncated: boolean;
   /** The file behind ORMEN_OUTPUT; null: nothing was written. */
   readonly output: string | null;
-  /** Of an http step: what came back; its body is `stdout`. Names of headers in small letters. */
-  readonly answer: { readonly status: number; readonly headers: Readonly<Record<string, string>> } | null;
+  /** Of an http step: what came back; its body is `stdout`. */
+  readonly answer: HttpAnswer | null;
   /** Why something of the above could not be read; null: all was. */
   readonly problem: string | null;
 }
@@ -69,7 +81,7 @@ export interface Hello {
   /** `host:port` of the sailor's own API; null: none that others reach. */
   readonly address: string | null;
   readonly engineId: string;
-  readonly runtimes: readonly ("docker" | "process")[];
+  readonly runtimes: readonly HostRuntime[];
   /** Absent: an older sailor. */
   readonly allows?: Bounds;
   readonly capacity: Capacity;
@@ -78,7 +90,9 @@ export interface Hello {
   readonly attempts: readonly AttemptReport[];
   readonly local: LocalUse;
   readonly stats: MachineStats | null;
-  readonly runtimesAway?: readonly ("docker" | "process")[];
+  readonly runtimesAway?: readonly HostRuntime[];
+  /** What this sailor can do besides running tasks: see core/mast.ts. Absent: an older sailor. */
+  readonly abilities?: readonly string[];
 }
 
 export type RefuseCode =

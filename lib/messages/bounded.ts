@@ -24,6 +24,17 @@ export const line = (charsMax: number) =>
 export const fittingText = (bytesMax: number, keep: "start" | "end" = "start") =>
   z.string().transform((text) => fit(text, bytesMax, keep));
 
+/** Text that is cut to so many bytes of UTF-8, never within a character. What is none is replaced. */
+export const fittingUtf8 = (bytesMax: number) => z.string().transform((text) => cutToUtf8(text, bytesMax));
+
+export function cutToUtf8(text: string, bytesMax: number): string {
+  const whole = text.toWellFormed();
+  // No UTF-16 unit takes more than three bytes.
+  if (whole.length * 3 <= bytesMax) return whole;
+  const { read } = new TextEncoder().encodeInto(whole, new Uint8Array(bytesMax));
+  return whole.slice(0, read);
+}
+
 export function jsonBytes(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value)).length;
 }

@@ -15,8 +15,10 @@ import { z } from "zod";
 import { ATTEMPT_STATES } from "../core/attempt.ts";
 import type { Observation } from "../core/attempt.ts";
 import type { LocalUse, MachineStats } from "../core/mast.ts";
-import type { Assignment, AttemptCause, AttemptReport } from "../core/outgoing.ts";
-import { fittingText, jsonBytes, line, wallTime } from "./bounded.ts";
+import type { Assignment, AttemptCause, AttemptReport, StepResult } from "../core/outgoing.ts";
+import { HEADERS_BYTES_MAX, HEADERS_MAX, OUTPUT_BYTES_MAX, STDOUT_BYTES_MAX } from "../core/outgoing.ts";
+import { byteLength } from "../core/documents/task.ts";
+import { cutToUtf8, fittingText, fittingUtf8, jsonBytes, line, wallTime } from "./bounded.ts";
 import { taskSpec } from "./task_spec.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -67,6 +69,41 @@ const observation: z.ZodType<Observation> = z.object({
   outputTail: fittingText(OUTPUT_TAIL_BYTES, "end").nullable(),
 });
 
+/**
+ * What is too large here was not bounded by its sailor. Texts for people are cut; half of what a program reads would be
+ * something else than was said, so it is left out and told.
+ */
+const result: z.ZodType<StepResult> = z.object({
+  stdout: z.string(),
+  stderr: fittingUtf8(STDOUT_BYTES_MAX),
+  truncated: z.boolean(),
+  output: z.string().nullable(),
+  answer: z.object({
+    status: z.number().int().min(100).max(999),
+    headers: z.record(z.string().max(1_024), z.string()),
+  }).nullable(),
+  problem: fittingText(MESSAGE_BYTES).nullable(),
+}).transform(({ stdout, output, answer, ...rest }): StepResult => {
+  const isLong = byteLength(stdout) > STDOUT_BYTES_MAX;
+  const isLarge = output !== null && byteLength(output) > OUTPUT_BYTES_MAX;
+  return {
+    ...rest,
+    stdout: isLong ? cutToUtf8(stdout, STDOUT_BYTES_MAX) : stdout,
+    truncated: rest.truncated || isLong,
+    output: isLarge ? null : output,
+    answer: answer && { ...answer, headers: fittingHeaders(answer.headers) },
+    problem: isLarge ? rest.problem ?? `ORMEN_OUTPUT holds more than ${OUTPUT_BYTES_MAX / 1024} KiB` : rest.problem,
+  };
+});
+
+/** The first ones that fit. */
+function fittingHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  let left = HEADERS_BYTES_MAX;
+  const kept = Object.entries(headers).slice(0, HEADERS_MAX)
+    .filter(([name, value]) => (left -= byteLength(name) + byteLength(value)) >= 0);
+  return Object.fromEntries(kept);
+}
+
 const report: z.ZodType<AttemptReport> = z.object({
   attemptId: id,
   sailId: id,
@@ -75,6 +112,8 @@ const report: z.ZodType<AttemptReport> = z.object({
   state: z.enum(ATTEMPT_STATES).exclude(["assigned", "unknown"]),
   cause: z.enum(["exited", "restartsUsedUp", "notCreated", "vanished", "stopped"]).nullable(),
   observed: observation,
+  /** Absent: its task asks for none, it has not ended, or the sailor is older. */
+  result: result.optional(),
 });
 
 const assignment: z.ZodType<Assignment> = z.object({
@@ -143,6 +182,8 @@ const hello = z.object({
   local: localUse,
   stats: stats.nullable(),
   runtimesAway,
+  /** An open set: a deck knows some of its words. Sailors of earlier versions have none. */
+  abilities: z.array(line(64)).max(32).optional(),
 });
 
 /** Answers a challenge. */

@@ -21,6 +21,19 @@ const probe = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("exec"), command: z.array(string).max(1024) }),
 ]);
 
+const stepTask = z.looseObject({
+  script: z.looseObject({ text: string, shell: z.array(string).min(1).max(64) }).nullable(),
+  capture: z.boolean(),
+});
+
+const httpRequest = z.looseObject({
+  url: string.min(1),
+  method: z.string().regex(/^[A-Za-z]{1,32}$/, "not a method"),
+  headers: z.record(z.string(), string),
+  body: string.nullable(),
+  timeoutMs: durationMs.nullable(),
+});
+
 export const taskSpec: z.ZodType<TaskSpec> = z.looseObject({
   name: string.min(1),
   image: string,
@@ -58,8 +71,10 @@ export const taskSpec: z.ZodType<TaskSpec> = z.looseObject({
   workdir: string.nullable(),
   network: string,
   pull: z.enum(["missing", "always", "never"]),
-  runtime: z.enum(["docker", "process"]),
+  runtime: z.enum(["docker", "process", "http"]),
   maxRestarts: z.number().int().min(0),
   reschedule: z.union([z.boolean(), z.literal("lost")]),
   files: z.array(z.looseObject({ path: string, content: string, mode: z.number().int().min(0).max(0o7777) })).max(1024),
+  step: stepTask.optional(),
+  http: httpRequest.optional(),
 });

@@ -29,5 +29,8 @@ export function containerSpec(name: string, entry: Entry, spec: TaskSpec): Conta
     workdir: spec.workdir,
     network: spec.network,
     files: spec.files,
+    ...(spec.step?.script ? { script: spec.step.script } : {}),
+    ...(spec.step?.capture ? { outputFile: true } : {}),
+    ...(spec.http ? { http: spec.http } : {}),
   };
 }

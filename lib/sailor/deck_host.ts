@@ -12,6 +12,7 @@ import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Runtime } from "../contracts/runtime.ts";
 import { NOTHING_OBSERVED } from "../core/attempt.ts";
+import type { HostRuntime, RuntimeKind } from "../core/documents/task.ts";
 import type { Capacity, MachineStats } from "../core/mast.ts";
 import type { Assignment, AttemptReport, Hello, Welcome } from "../messages/session.ts";
 import { PROTOCOL_VERSION } from "../messages/session.ts";
@@ -19,6 +20,7 @@ import { proofText } from "../session/node_proof.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
 import { LOCAL, newEntry } from "./journal.ts";
+import { firstPartOf } from "./report_parts.ts";
 import type { Session, SessionHost } from "./session.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { removeUnlisted } from "./unlisted.ts";
@@ -84,7 +86,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
 
   /** What the Engine said last is good enough while it is away: the deck still hears of everything else. */
   async function askEngine(): Promise<{ engineId: string; capacity: Capacity }> {
-    const source = runtimes.find((r) => r.kind === "docker") ?? runtimes[0];
+    const source = runtimes.find((r) => r.kind === "docker") ?? runtimes.find((r) => isOfHost(r.kind)) ?? runtimes[0];
     while (!signal.aborted) {
       // An Engine that hangs would keep the hello back for longer than a deck waits for one.
       if (engineKnown && options.fleet().lost().has(source)) return engineKnown;
@@ -126,7 +128,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
     if (known) {
       if (assignment.desired === "stop") await known.stop(assignment.graceMs);
       // The deck asks about one that has ended: it has lost what it was told.
-      if (known.entry.outcome) changed(known);
+      if (known.entry.outcome) known.repeat();
       return;
     }
     const { sailId, number, desired, graceMs } = assignment;
@@ -146,7 +148,8 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
     if (entry.outcome) changed(supervisor);
   }
 
-  const runtimesAway = () => [...options.fleet().lost()].map((runtime) => runtime.kind);
+  const runtimesAway = () => [...options.fleet().lost()].map((runtime) => runtime.kind).filter(isOfHost);
+  const abilities = ["steps", ...runtimes.some((r) => r.kind === "http") ? ["http"] : []];
 
   return {
     changed,
@@ -167,12 +170,14 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
         clusterId: journal.membership.clusterId,
         highestTerm: journal.membership.highestTerm,
         engineId,
-        runtimes: runtimes.map((r) => r.kind),
+        runtimes: runtimes.map((r) => r.kind).filter(isOfHost),
         capacity,
-        attempts: inventory(),
+        // What does not fit is told right after the welcome.
+        attempts: firstPartOf(inventory()),
         local: options.fleet().localUse(),
         stats,
         runtimesAway: runtimesAway(),
+        abilities,
       };
     },
     prove({ clusterId, nonce }, link) {
@@ -239,10 +244,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
     acknowledged(reports) {
       for (const { attemptId, revision } of reports) {
         const supervisor = options.fleet().get(attemptId);
-        if (!supervisor?.entry.outcome || !ofCluster(supervisor)) continue;
-        if (supervisor.revision !== revision || supervisor.entry.acknowledged) continue;
-        supervisor.entry.acknowledged = true;
-        void journal.save(supervisor.entry);
+        if (supervisor && ofCluster(supervisor)) supervisor.acknowledge(revision);
       }
     },
     async heartbeat() {
@@ -250,6 +252,11 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
       return { kind: "heartbeat", local: options.fleet().localUse(), stats, runtimesAway: runtimesAway() };
     },
   };
+}
+
+/** Those that a node names; that requests can be made is an ability. */
+function isOfHost(kind: RuntimeKind): kind is HostRuntime {
+  return kind !== "http";
 }
 
 /** Ids may be chosen by users: two owners may have taken the same one, and the first keeps it. */

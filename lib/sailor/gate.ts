@@ -32,7 +32,7 @@ export function createGate({ node, bounds, sockets, realPathOf }: GateOptions): 
 
   return async (spec) => {
     const real = new Map<string, string>();
-    for (const { source } of spec.runtime === "process" ? [] : spec.volumes) {
+    for (const { source } of spec.runtime === "docker" ? spec.volumes : []) {
       if (typeof source !== "string" || !isBind(source)) continue;
       try {
         real.set(source, await realPathOf(source));

@@ -8,7 +8,7 @@ import type { Logger } from "../contracts/logger.ts";
 import type { Change, CommitGroup, Store } from "../contracts/store.ts";
 import type { AttemptState, Observation } from "../core/attempt.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
-import type { AttemptCause } from "../core/outgoing.ts";
+import type { AttemptCause, StepResult } from "../core/outgoing.ts";
 import type { OriginalFields } from "../core/sail.ts";
 import type { KeepBackup } from "../session/open_records.ts";
 import { keepNoBackup, openRecords } from "../session/open_records.ts";
@@ -21,6 +21,8 @@ export interface Outcome {
   readonly cause: AttemptCause;
   readonly observed: Observation;
   readonly endedMs: number;
+  /** Of a workflow's step, until its end is acknowledged; absent when it is large: then its container has it. */
+  readonly result?: StepResult;
 }
 
 /**

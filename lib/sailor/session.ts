@@ -7,6 +7,7 @@ import type { Link } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { AttemptReport, Challenge, DeckMessage, Hello, SailorMessage, Welcome } from "../messages/session.ts";
 import { parseDeckMessage } from "../messages/session.ts";
+import { partsOf } from "./report_parts.ts";
 import { createFrameOrder } from "../session/frame_order.ts";
 
 export interface SessionHost {
@@ -55,7 +56,7 @@ export async function runSession(
     link,
     sessionId: () => welcome?.sessionId ?? null,
     report: (reports) => {
-      if (welcome && reports.length > 0) send({ kind: "reports", reports: [...reports] });
+      if (welcome) { for (const part of partsOf(reports)) send({ kind: "reports", reports: part }); }
     },
     beat: async () => {
       if (welcome) send(await host.heartbeat());

@@ -14,7 +14,7 @@ import { RuntimeError } from "../contracts/runtime.ts";
 import type { Observation } from "../core/attempt.ts";
 import { containerName, NOTHING_OBSERVED } from "../core/attempt.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
-import type { AttemptCause, AttemptReport } from "../core/outgoing.ts";
+import type { AttemptCause, AttemptReport, StepResult } from "../core/outgoing.ts";
 import type { RestartDecision } from "../core/restart.ts";
 import { afterExit, afterUnhealthy } from "../core/restart.ts";
 import { containerSpec } from "./container_spec.ts";
@@ -24,11 +24,15 @@ import { watchHealth } from "./health.ts";
 import type { Entry, Journal, Outcome } from "./journal.ts";
 import { outputTail } from "./output_tail.ts";
 import type { Slots } from "./slots.ts";
+import { stepObstacle } from "./step_obstacle.ts";
+import { isJournalled, readResult, unreadable } from "./step_result.ts";
 
 /** Characters of what is told for people: engines may say much, a report and a journal record take little. */
 const TEXT_MAX = 2_048;
 /** A runtime that does not answer is looked at again after this, if it has not said before that it is back. */
 const AWAY_RETRY_MS = 2_000;
+/** An Engine that answers everything but this would keep an attempt's end back for ever. */
+const RESULT_TRIES_MAX = 3;
 
 export interface SupervisorOptions {
   readonly entry: Entry;
@@ -65,8 +69,10 @@ export class Supervisor {
   #healthRestartAtMonoMs: number | null = null;
   #cancelTimer: () => void = () => {};
   #pull: AbortController | undefined;
-  /** The outcome is durable and may be told. */
+  /** The outcome is durable and may be told, with its result where the task wants one. */
   #over: boolean;
+  #result: StepResult | undefined;
+  #resultTries = 0;
   #working = false;
   #wanted = false;
   #closed = false;
@@ -74,8 +80,8 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#o = options;
     this.entry = options.entry;
-    this.#over = this.entry.outcome !== null;
     this.spec = options.spec;
+    this.#over = this.entry.outcome !== null && (this.entry.acknowledged || !this.#lacksResult());
     this.runtime = options.runtime;
     this.name = containerName(this.entry.owner, this.entry.sailId, this.entry.number);
     this.#observed = {
@@ -84,14 +90,19 @@ export class Supervisor {
       healthRestarts: this.entry.healthRestarts,
       health: this.entry.givenUp ? "unhealthy" : this.spec.health ? "starting" : "none",
       healthOutput: this.entry.givenUp?.healthOutput ?? null,
+      ...this.entry.outcome?.observed,
     };
+    // Until its result is read again it is told as what it was.
+    if (this.entry.outcome) this.#state = "running";
   }
 
   get report(): AttemptReport {
     const { attemptId, sailId, number, outcome } = this.entry;
     const base = { attemptId, sailId, number, revision: this.revision };
     if (outcome && this.#over) {
-      return { ...base, state: outcome.state, cause: outcome.cause, observed: outcome.observed };
+      const result = outcome.result ?? this.#result;
+      const { state, cause, observed } = outcome;
+      return { ...base, state, cause, observed, ...(result ? { result } : {}) };
     }
     const healthForMs = this.#o.clock.monoMs() - this.#healthSinceMonoMs;
     return { ...base, state: this.#state, cause: null, observed: { ...this.#observed, healthForMs } };
@@ -115,6 +126,26 @@ export class Supervisor {
     }
     // Also when it is told again: the first save may still be under way.
     await this.#o.journal.save(this.entry);
+    this.wake();
+  }
+
+  /** Its end, if it has been told, need not be told again. */
+  acknowledge(revision: number): void {
+    const { entry } = this;
+    // The answer to an earlier report may come while the end is on its way to the journal.
+    if (!entry.outcome || !this.#over || revision !== this.revision || entry.acknowledged) return;
+    const { result: _told, ...outcome } = entry.outcome;
+    entry.outcome = outcome;
+    this.#result = undefined;
+    entry.acknowledged = true;
+    void this.#o.journal.save(entry);
+  }
+
+  /** Tells its end once more: whoever asks has lost it. */
+  repeat(): void {
+    if (!this.#lacksResult()) return this.#o.onChange(this);
+    this.#over = false;
+    this.#state = "running";
     this.wake();
   }
 
@@ -154,7 +185,7 @@ export class Supervisor {
 
   async #step(): Promise<Step> {
     const { entry } = this;
-    if (entry.outcome) return await this.#keepDown();
+    if (entry.outcome) return this.#over ? await this.#keepDown() : await this.#readAgain();
     if (entry.phase === "accepted") return await this.#prepare();
     const container = await this.runtime.inspect(this.name);
     if (!container) return await this.#end("lost", "vanished", { message: "its container vanished" });
@@ -170,6 +201,15 @@ export class Supervisor {
       default:
         return container.status satisfies never;
     }
+  }
+
+  /** It has ended, and what it left behind is not in the journal. */
+  async #readAgain(): Promise<Step> {
+    this.#result = await this.#readResult();
+    if (this.#closed) return "wait";
+    this.#over = true;
+    this.#changed();
+    return "again";
   }
 
   async #keepDown(): Promise<Step> {
@@ -221,6 +261,8 @@ export class Supervisor {
   /** What to make of the task; throws when this machine's operator does not allow it. */
   async #admitted(): Promise<TaskSpec> {
     const { spec, runtime } = this;
+    const obstacle = stepObstacle(spec);
+    if (obstacle) throw new RuntimeError("invalid", obstacle);
     // A sailor without the runtime has no other to offer: an image is no program of the host.
     if (runtime.kind !== spec.runtime) throw new RuntimeError("invalid", `this sailor has no ${spec.runtime} runtime`);
     const admission = await this.#o.gate(spec);
@@ -447,14 +489,39 @@ export class Supervisor {
     const tail = state === "failed" && this.#observed.startedMs !== null
       ? await outputTail({ ...this.#o, name: this.name })
       : null;
+    // Before the outcome is written: a crash in between leaves all to be done anew.
+    const leaves = this.spec.step?.capture && state !== "lost" && this.#observed.startedMs !== null;
+    const result = leaves ? await this.#readResult() : undefined;
     // Whoever comes after this process finds out by itself; a call that failed because it ends is no end of the attempt.
     if (this.#closed) return "wait";
     const observed = cut({ ...this.#observed, healthForMs: 0, outputTail: tail, ...change });
-    this.entry.outcome = { state, cause, observed, endedMs: this.#o.clock.wallMs() };
+    const journalled = result && isJournalled(result) ? { result } : {};
+    this.entry.outcome = { state, cause, observed, endedMs: this.#o.clock.wallMs(), ...journalled };
+    this.#result = result;
     await this.#o.journal.save(this.entry);
     this.#over = true;
     this.#changed();
     return "over";
+  }
+
+  /** Its end is told together with what it left behind, and that is not here. */
+  #lacksResult(): boolean {
+    const { outcome } = this.entry;
+    if (!outcome || this.spec.step?.capture !== true || outcome.result || this.#result) return false;
+    return outcome.state !== "lost" && outcome.observed.startedMs !== null;
+  }
+
+  /** Undefined: its container is gone. Throws "unavailable" as long as it is worth waiting for the runtime. */
+  async #readResult(): Promise<StepResult | undefined> {
+    if (!await this.runtime.inspect(this.name)) return undefined;
+    try {
+      return await readResult({ ...this.#o, name: this.name });
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      if (error.code === "missing") return undefined;
+      if (++this.#resultTries < RESULT_TRIES_MAX) throw error;
+      return unreadable(error.message);
+    }
   }
 
   #timer(delayMs: number): void {

@@ -21,6 +21,7 @@ import {
   text,
   withCode,
 } from "./runtime.contract.ts";
+import { stepContract } from "./step.contract.ts";
 
 /** One process of several may run these tests on one Engine. */
 const RUN = `ormen-contract-${Deno.pid}`;
@@ -71,6 +72,15 @@ runtimeContract(
     }),
   () => dockerSubject(engine),
   { echoCommand: ["sh", "-c", "cat; exit 3"], files: true },
+);
+
+stepContract(
+  (name, fn) =>
+    testWithEngine(`docker runtime: ${name}`, async (found) => {
+      engine = found;
+      await fn();
+    }),
+  () => dockerSubject(engine),
 );
 
 function test(name: string, fn: (subject: DockerSubject, runtime: Runtime) => Promise<void>): void {
@@ -281,4 +291,18 @@ test("logs() of one that runs can be read twice at once", async (subject, runtim
   await running(subject, runtime, spec.name);
   await spoken(subject, runtime, spec.name);
   assert.deepEqual(await Promise.all([text(runtime, spec.name), text(runtime, spec.name)]), ["hello\n", "hello\n"]);
+});
+
+test("leavings() of a container that is gone say that it is missing", async (_subject, runtime) => {
+  await assert.rejects(runtime.leavings("no-such-one", 1_000), withCode("missing"));
+});
+
+test("any user of the image may write to ORMEN_OUTPUT, and nobody to the script", async (subject, runtime) => {
+  const script = { text: 'echo k=v >>"$ORMEN_OUTPUT"; echo more >>/ormen/script', shell: ["sh"] };
+  const spec = { ...subject.spec("a", {}), user: "1000", script, outputFile: true };
+  await run(runtime, spec);
+  assert.notEqual((await exited(subject, runtime, spec.name)).exitCode, 0);
+  assert.equal((await runtime.leavings(spec.name, 1_000)).output, "k=v\n");
+  const { Config } = await subject.docker.getContainer(spec.name).inspect();
+  assert.deepEqual([Config.Entrypoint, Config.Cmd], [["sh", "/ormen/script"], null]);
 });

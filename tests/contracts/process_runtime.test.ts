@@ -16,6 +16,7 @@ import {
   spoken,
   text,
 } from "./runtime.contract.ts";
+import { stepContract } from "./step.contract.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -54,6 +55,8 @@ async function processSubject(): Promise<ProcessSubject> {
 const define = (name: string, fn: () => Promise<void>) => Deno.test({ name: `process runtime: ${name}`, fn });
 
 runtimeContract(define, processSubject, { echoCommand: ["/bin/sh", "-c", "cat; exit 3"], files: true });
+
+stepContract(define, processSubject);
 
 function test(name: string, fn: (subject: ProcessSubject, runtime: Runtime) => Promise<void>): void {
   define(name, async () => {

@@ -44,7 +44,7 @@ export interface Features {
 
 export const PATIENT_MS = 10_000;
 
-type Define = (name: string, fn: () => Promise<void>) => void;
+export type Define = (name: string, fn: () => Promise<void>) => void;
 
 export function runtimeContract(define: Define, create: () => Promise<Subject>, features: Features): void {
   const test = (name: string, fn: (subject: Subject, runtime: Runtime) => Promise<void>) =>

@@ -131,6 +131,7 @@ export function openRuntime(life: Life, engine: Engine, nodeId: string, { schedu
       await call("logs", () => {});
       yield* inner.logs(name, request, signal);
     },
+    leavings: (name, bytesMax) => call(`leavings ${name}`, () => inner.leavings(name, bytesMax)),
     exec: (name, request) => call("exec", () => inner.exec(name, request)),
     async *events(signal) {
       for await (const event of inner.events(AbortSignal.any([signal, gone.signal]))) {

@@ -15,6 +15,10 @@ export type RestartPolicy =
 
 export type Protocol = "tcp" | "udp";
 
+/** What users choose and nodes offer. */
+export type HostRuntime = "docker" | "process";
+export type RuntimeKind = HostRuntime | "http";
+
 /** `host` null: a port of the Engine's choice. `hostIp` null: all addresses. */
 export interface PortMapping {
   readonly container: number;
@@ -104,7 +108,8 @@ export interface TaskSpec {
   readonly workdir: string | null;
   readonly network: string;
   readonly pull: "missing" | "always" | "never";
-  readonly runtime: "docker" | "process";
+  /** `http`: no container, one request; only steps of workflows say that. */
+  readonly runtime: RuntimeKind;
   readonly maxRestarts: number;
   /** true: when its node is lost or its restarts are used up; "lost": only when its node is lost; false: never. */
   readonly reschedule: boolean | "lost";
@@ -409,6 +414,8 @@ export function describeTask(spec: TaskSpec): TaskDocument {
   put("network", spec.network, spec.network === "bridge");
   put("pull", spec.pull, spec.pull === "missing");
   put("runtime", spec.runtime, spec.runtime === "docker");
+  // For people alone: no task document says it, and headers are nobody else's business.
+  put("http", { method: spec.http?.method, url: spec.http?.url }, spec.http === undefined);
   put("maxRestarts", spec.maxRestarts, spec.maxRestarts === 3);
   put("reschedule", spec.reschedule, spec.reschedule === "lost");
   put(
@@ -464,6 +471,12 @@ function describeHealth(check: HealthCheck): Record<string, unknown> {
     retries: check.retries,
     startPeriod: formatDuration(check.startPeriodMs),
   };
+}
+
+/** What of a task is carried to its sailor as texts for files; at most FILES_BYTES_MAX. */
+export function carriedBytes(spec: Pick<TaskSpec, "files" | "step">): number {
+  const files = spec.files.reduce((sum, file) => sum + byteLength(file.content), 0);
+  return files + byteLength(spec.step?.script?.text ?? "");
 }
 
 /** UTF-8 bytes of a string, lone surrogates counted as the three bytes of their replacement. */

@@ -33,6 +33,10 @@ function describe(reason: RefusalReason, group: readonly Refusal[], demand: Dema
       const what = details === "docker" ? "container engine" : `${details} runtime`;
       return one ? `has a ${what} that does not answer` : `have a ${what} that does not answer`;
     }
+    case "steps":
+      return `${one ? "is" : "are"} too old for workflow steps`;
+    case "http":
+      return `${one ? "does" : "do"} not make http requests (--no-http)`;
     case "constraint":
       return `${one ? "does" : "do"} not meet ${details}`;
     case "bind":

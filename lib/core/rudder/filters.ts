@@ -35,6 +35,8 @@ export type RefusalReason =
   | "draining"
   | "runtime"
   | "runtimeAway"
+  | "steps"
+  | "http"
   | "constraint"
   | "bind"
   | "hostNetwork"
@@ -51,7 +53,11 @@ export interface Refusal {
   readonly detail: string;
 }
 
+/** A request and what comes back to it, in the sailor's own process. */
+const HTTP_DEMAND: Demand = { cpuMillis: 10, memoryBytes: 4 * 2 ** 20, diskBytes: 0, hostPorts: [] };
+
 export function demandOf(spec: TaskSpec): Demand {
+  if (spec.runtime === "http") return HTTP_DEMAND;
   return {
     cpuMillis: cpuMillisOf(spec.cpuCores ?? DEFAULT_CPU_CORES),
     memoryBytes: spec.memoryBytes ?? DEFAULT_MEMORY_BYTES,
@@ -70,7 +76,7 @@ export function reservationOf(spec: TaskSpec): Reservation {
   };
 }
 
-/** Host ports that the document claims, as `8080/tcp`. A host process takes the port it listens on. */
+/** Host ports that the document claims, as `8080/tcp`; a request claims none. A host process takes the port it listens on. */
 export function hostPortsOf(spec: TaskSpec): string[] {
   const ports = spec.ports.map((p) => ({ host: p.host ?? (spec.runtime === "process" ? p.container : null), p }));
   return ports.filter(({ host }) => host !== null).map(({ host, p }) => `${host}/${p.protocol}`);
@@ -87,8 +93,8 @@ export function examine(
   if (mast.status === "down") return refusal("down");
   if (!live || live.sessionId === null) return refusal("disconnected");
   if (mast.eligibility !== "eligible") return refusal("draining");
-  if (!mast.runtimes.includes(spec.runtime)) return refusal("runtime", 0, spec.runtime);
-  if (live.runtimesAway?.includes(spec.runtime)) return refusal("runtimeAway", 0, spec.runtime);
+  const unable = lacks(mast, live, spec);
+  if (unable) return unable;
   const unmet = spec.constraints.find((c) => !meets(mast, c));
   if (unmet) return refusal("constraint", 0, `${unmet.attribute} ${unmet.operator} ${unmet.value}`);
   const forbidden = forbiddenBy(mast, spec);
@@ -113,6 +119,18 @@ export function examine(
     freeDiskBytes,
     tasks: state.attemptsByNode.get(mast.id)?.size ?? 0,
   };
+}
+
+/** What the node cannot do at all, or not now. A request needs none of its runtimes. */
+function lacks(mast: MastRecord, live: MastLive, { runtime, step }: TaskSpec): Refusal | undefined {
+  if (runtime !== "http") {
+    if (!mast.runtimes.includes(runtime)) return refusal("runtime", 0, runtime);
+    if (live.runtimesAway?.includes(runtime)) return refusal("runtimeAway", 0, runtime);
+  }
+  const can = (ability: string) => mast.abilities?.includes(ability) === true;
+  // An older sailor would run something else, or could not even read it.
+  if ((step || runtime === "http") && !can("steps")) return refusal("steps");
+  return runtime === "http" && !can("http") ? refusal("http") : undefined;
 }
 
 function refusal(reason: RefusalReason, amount = 0, detail = ""): Refusal {

@@ -7,6 +7,7 @@ import type {
   ContainerObservation,
   ContainerSpec,
   ContainerStatus,
+  Leavings,
   OutputChunk,
   Runtime,
   RuntimeEvent,
@@ -14,7 +15,17 @@ import type {
 import type { BoundPort } from "../../../lib/core/attempt.ts";
 import { LABEL_ATTEMPT, LABEL_NODE, RuntimeError } from "../../../lib/contracts/runtime.ts";
 
-export type Operation = "info" | "list" | "inspect" | "pull" | "create" | "start" | "stop" | "restart" | "remove";
+export type Operation =
+  | "info"
+  | "list"
+  | "inspect"
+  | "pull"
+  | "create"
+  | "start"
+  | "stop"
+  | "restart"
+  | "remove"
+  | "leavings";
 
 export interface FakeContainer {
   readonly id: string;
@@ -29,6 +40,7 @@ export interface FakeContainer {
   /** Off once it was stopped. */
   restarts: boolean;
   output: string;
+  leavings: Leavings;
   error: string | null;
   readonly ports: readonly BoundPort[];
 }
@@ -103,11 +115,16 @@ export class FakeEngine {
   }
 
   /** Its process ends by itself; the engine answers by its policy where it does such things. */
-  exit(name: string, exitCode: number, options: { oom?: boolean; output?: string } = {}): void {
+  exit(
+    name: string,
+    exitCode: number,
+    options: { oom?: boolean; output?: string; leavings?: Leavings } = {},
+  ): void {
     const container = this.container(name);
     this.#end(container, exitCode);
     container.oomKilled = options.oom ?? false;
     container.output += options.output ?? "";
+    container.leavings = options.leavings ?? container.leavings;
     const { restart } = container.spec;
     const again = this.kind === "docker" && container.restarts && (restart.kind === "always" ||
       restart.kind === "unlessStopped" ||
@@ -197,6 +214,10 @@ export class FakeEngine {
         this.containers.delete(name);
       },
       logs: (name) => this.#logs(enter, name),
+      leavings: async (name) => {
+        await enter("leavings", name);
+        return this.container(name).leavings;
+      },
       exec: (_name, { command }) => this.#exec(enter, command),
       events: (signal) => this.#events(signal),
       close: () => Promise.resolve(),
@@ -245,6 +266,7 @@ export class FakeEngine {
       runtimeRestarts: 0,
       restarts: true,
       output: "",
+      leavings: { output: spec.outputFile ? "" : null, answer: null },
       error: null,
       ports: spec.ports.map(({ container, protocol, host, hostIp }) => ({
         container,
