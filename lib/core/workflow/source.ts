@@ -26,3 +26,8 @@ export interface SourceProblem {
 export type CheckedSource =
   | { readonly kind: "valid"; readonly spec: WorkflowSpec; readonly included: ReadonlyMap<string, WorkflowSpec> }
   | { readonly kind: "invalid"; readonly problems: readonly SourceProblem[] };
+
+/** Whether the text after `workflow:` names a document beside this one, not a workflow that a deck knows by its name. */
+export function isFileName(target: string): boolean {
+  return /[/\\]|\.(ya?ml|json)$/i.test(target);
+}

@@ -17,6 +17,7 @@ import { buildGraph } from "./graph.ts";
 import { createProblems, suggestion } from "./problems.ts";
 import type { Report } from "./problems.ts";
 import { DEPTH_MAX } from "./records.ts";
+import { isFileName } from "./source.ts";
 import type { CheckedSource, Source } from "./source.ts";
 import { hasExpression } from "./template.ts";
 import { textsOfStep, textsOfWorkflow } from "./texts.ts";
@@ -173,7 +174,7 @@ function checkIncludes(documents: ReadonlyMap<string | null, Document>): void {
     for (const { target, path } of includesOf(document)) {
       if (documents.has(target) || hasExpression(target)) continue;
       const say = (rule: string, detail: string) => document.report({ path, rule, detail });
-      if (looksLikeFile(target)) {
+      if (isFileName(target)) {
         const others = [...documents.keys()].filter((name) => name !== null);
         say("missingWorkflow", `no document \`${target}\` came with this one${suggestion(target, others)}`);
       } else if (!WORKFLOW_NAME.test(target)) say("missingWorkflow", `\`${target}\` is neither a file nor a name`);
@@ -181,10 +182,6 @@ function checkIncludes(documents: ReadonlyMap<string | null, Document>): void {
     }
   }
   checkDepth(documents);
-}
-
-function looksLikeFile(target: string): boolean {
-  return /[/\\]|\.(ya?ml|json)$/i.test(target);
 }
 
 /** Documents that include each other in a circle, or in too long a chain. */
