@@ -18,6 +18,7 @@ import { addSailor } from "./sailor.ts";
 import { addStatus } from "./status.ts";
 import { addStop } from "./stop.ts";
 import { addToken } from "./token.ts";
+import { addWorkflow } from "./workflow/workflow.ts";
 
 export const VERSION_LINE = `ormen ${VERSION} (${COMMIT})`;
 
@@ -37,6 +38,7 @@ export function buildProgram(context: Context, argv: readonly string[]): Command
   addStop(program, context);
   addLogs(program, context);
   addExec(program, context);
+  addWorkflow(program, context);
   addMast(program, context);
   addEvents(program, context);
   addBackup(program, context);

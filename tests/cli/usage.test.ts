@@ -8,9 +8,10 @@ const COMMANDS = allCommands(buildProgram({ io: fakeIo(), exitCode: 0 }, []))
   .map(pathOf).filter((path) => path !== "");
 
 Deno.test("the command line has the commands that it should", () => {
-  const expected = "deck sailor dev run status stop logs exec mast events completions token cert backup restore".split(
-    " ",
-  );
+  const expected =
+    "deck sailor dev run status stop logs exec mast workflow events completions token cert backup restore".split(
+      " ",
+    );
   const verbs = [
     "mast drain",
     "mast resume",
@@ -20,6 +21,9 @@ Deno.test("the command line has the commands that it should", () => {
     "token revoke",
     "cert ca",
     "cert issue",
+    "workflow validate",
+    "workflow graph",
+    "workflow schema",
   ];
   assert.deepEqual([...COMMANDS].sort(), [...expected, ...verbs].sort());
 });
@@ -62,6 +66,9 @@ const WRONG: readonly [string, RegExp][] = [
   ["exec web", /missing required argument 'command'/],
   ["exec web --", /no command after --/],
   ["mast drain", /missing required argument 'node'/],
+  ["workflow", /^error: workflow needs a verb/],
+  ["workflow validate", /missing required argument 'file'/],
+  ["workflow graph --format png x.yaml", /Allowed choices are text, mermaid, dot/],
   ["completions tcsh", /^error: no completions for "tcsh"/],
   ["run -f x a:1", /^error: an image and --filename exclude each other\n {2}see {2}ormen run --help\n$/],
   ["run -f x --name n", /^error: --name needs an IMAGE; in a file it is a key/],
