@@ -16,6 +16,20 @@ import type { Context } from "./draft.ts";
 import { Draft } from "./draft.ts";
 import type { Input, Settings } from "./input.ts";
 import type { State } from "./state.ts";
+import { decideAdvance, decideCancelSteps } from "./workflow/advance.ts";
+import { decideApproval, decideCancelRun, decideStartRun } from "./workflow/decide_run.ts";
+import {
+  decideApplyWorkflow,
+  decidePauseWorkflow,
+  decidePutDefinition,
+  decideRemoveWorkflow,
+  decideSlot,
+} from "./workflow/decide_workflow.ts";
+import { decideFanOut } from "./workflow/fan_out.ts";
+import { decideCrashed, decideLookAtRun } from "./workflow/look_at_run.ts";
+import { decidePrepareRun } from "./workflow/prepare_run.ts";
+import { followTasks } from "./workflow/task_changes.ts";
+import { decideChildEnded, decideDeadline, decideEndService } from "./workflow/wake.ts";
 
 /** Kept between inputs, lost with the process; nothing that must survive may live here. */
 export interface Memory {
@@ -40,6 +54,7 @@ export function decide(world: World, input: Input, context: Context): Draft {
   const draft = new Draft(world.state, context);
   try {
     carryOut(world, draft, input);
+    followTasks(world, draft);
   } catch (error) {
     // Half a decision must not stay in the state that later ones build on.
     draft.undo();
@@ -70,6 +85,57 @@ function carryOut(world: World, draft: Draft, input: Input): void {
       break;
     case "revokeToken":
       decideRevokeToken(world, draft, input);
+      break;
+    case "putDefinition":
+      decidePutDefinition(world, draft, input);
+      break;
+    case "applyWorkflow":
+      decideApplyWorkflow(world, draft, input);
+      break;
+    case "removeWorkflow":
+      decideRemoveWorkflow(world, draft, input);
+      break;
+    case "pauseWorkflow":
+      decidePauseWorkflow(world, draft, input);
+      break;
+    case "slot":
+      decideSlot(world, draft, input);
+      break;
+    case "startRun":
+      decideStartRun(world, draft, input);
+      break;
+    case "cancelRun":
+      decideCancelRun(world, draft, input);
+      break;
+    case "approval":
+      decideApproval(world, draft, input);
+      break;
+    case "advance":
+      decideAdvance(world, draft, input);
+      break;
+    case "prepareRun":
+      decidePrepareRun(world, draft, input);
+      break;
+    case "fanOut":
+      decideFanOut(world, draft, input);
+      break;
+    case "cancelSteps":
+      decideCancelSteps(world, draft, input);
+      break;
+    case "endService":
+      decideEndService(world, draft, input);
+      break;
+    case "childEnded":
+      decideChildEnded(world, draft, input);
+      break;
+    case "deadline":
+      decideDeadline(world, draft, input);
+      break;
+    case "crashed":
+      decideCrashed(world, draft, input);
+      break;
+    case "lookAtRun":
+      decideLookAtRun(world, draft, input);
       break;
     case "hello":
       decideHello(world, draft, input);

@@ -3,8 +3,10 @@ import { placeSail, putSail, retryInMs } from "./changes.ts";
 import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
+import { wakeStep } from "./workflow/wake.ts";
 
 export function decideAlarm(world: World, draft: Draft, input: Extract<Input, { kind: "alarm" }>): void {
+  if (input.topic.startsWith("step/")) return wakeStep(world, draft, input.topic.slice("step/".length));
   if (!input.topic.startsWith("sail/")) return;
   const sail = world.state.sails.get(input.topic.slice("sail/".length));
   if (!sail || sail.state !== "pending" || sail.retryAtMs === null) return;
@@ -25,14 +27,18 @@ export function decideStart(world: World, draft: Draft): void {
     draft.put("cluster", "cluster", { id: settings.clusterId, createdMs: draft.context.wallMs });
   }
   draft.event("deckStarted", `deck started, term ${settings.term}`);
-  draft.follow.push({ kind: "catchUp" });
+  catchUp(world, draft, true);
 }
 
 /** After a start, or when the store answers again: whatever fell due meanwhile. */
 export function decideCatchUp(world: World, draft: Draft): void {
-  const { state } = world;
+  catchUp(world, draft, false);
+}
+
+function catchUp({ state }: World, draft: Draft, crashed: boolean): void {
   for (const mast of state.masts.values()) {
     if (mast.status === "down") draft.follow.push({ kind: "nodeLost", nodeId: mast.id });
   }
+  for (const runId of state.activeRuns) draft.follow.push({ kind: "lookAtRun", runId, crashed });
   draft.follow.push({ kind: "place" });
 }

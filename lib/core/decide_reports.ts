@@ -15,11 +15,13 @@ import { isSailFinal, sailStateOf } from "./sail.ts";
 /** What one write takes: a report changes up to five records, which repeat its texts, and a failed one bears its output. */
 const REPORTS_PER_PIECE = 100;
 const CHARS_PER_PIECE = 60_000;
+/** The end of a step changes its own records too, and those of its run. */
+const STEP_WEIGHT = 3;
 
 export function decideReports(world: World, draft: Draft, input: Extract<Input, { kind: "reports" }>): void {
   // The next hello has told all of it, and newer: nobody waits for an answer either.
   if (input.hello === null && world.state.live.get(input.nodeId)?.sessionId !== input.sessionId) return;
-  const count = pieceOf(input.reports);
+  const count = pieceOf(world, input.reports);
   const reports = input.reports.slice(0, count);
   let freed = false;
   for (const report of reports) {
@@ -40,11 +42,15 @@ export function decideReports(world: World, draft: Draft, input: Extract<Input, 
 }
 
 /** How many of the reports go into one write; at least one. */
-function pieceOf(reports: readonly AttemptReport[]): number {
+function pieceOf(world: World, reports: readonly AttemptReport[]): number {
   let chars = 0;
-  for (const [index, { observed }] of reports.entries()) {
+  let weight = 0;
+  for (const [index, { observed, result, sailId }] of reports.entries()) {
     chars += JSON.stringify(observed).length;
-    if (index > 0 && (index >= REPORTS_PER_PIECE || chars > CHARS_PER_PIECE)) return index;
+    // Its outputs may be all of it, and more.
+    if (result) chars += 2 * (result.stdout.length + result.stderr.length + (result.output?.length ?? 0));
+    weight += world.state.sails.get(sailId)?.stepId === undefined ? 1 : STEP_WEIGHT;
+    if (index > 0 && (weight > REPORTS_PER_PIECE || chars > CHARS_PER_PIECE)) return index;
   }
   return reports.length;
 }
@@ -74,6 +80,7 @@ function takeReport(world: World, draft: Draft, nodeId: string, report: AttemptR
   });
   const sail = state.sails.get(attempt.sailId);
   if (sail && sail.currentAttemptId === attempt.id && !isSailFinal(sail.state)) {
+    if (over && report.result && sail.stepId !== undefined) draft.results.set(sail.id, report.result);
     tellEvents(draft, sail, attempt, after);
     if (over) afterEnd(world, draft, sail, after, report);
     else {

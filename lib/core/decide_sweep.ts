@@ -3,6 +3,7 @@ import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { State } from "./state.ts";
 import { isExpired } from "./token.ts";
+import { sweepRuns } from "./workflow/sweep_runs.ts";
 
 /** Records of ended tasks, their attempts included. */
 const RECORDS_PER_PIECE = 200;
@@ -53,6 +54,7 @@ export function decideSweep(world: World, draft: Draft): void {
   for (const token of state.tokens.values()) {
     if (isExpired(token, oldestMs)) draft.delete("token", token.id);
   }
+  if (sweepRuns(world, draft)) pieceFull = true;
   if (pieceFull) draft.follow.push({ kind: "sweep" });
   // A second way for what waits: an alarm that its engine gave up on, a move that was not possible before.
   else draft.follow.push({ kind: "place" });

@@ -6,6 +6,7 @@ import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
 import { judgeLiveness } from "./liveness.ts";
 import { NO_LOCAL_USE } from "./mast.ts";
+import { judgeDeadlines } from "./workflow/wake.ts";
 
 const ATTEMPTS_PER_PIECE = 50;
 /** Nodes given up in one tick, so that a write stays small; the others are still silent at the next. */
@@ -37,6 +38,7 @@ export function decideTick(world: World, draft: Draft): void {
     }
     return;
   }
+  judgeDeadlines(world, draft);
   memory.suspectSinceMonoMs = verdict.suspicious ? memory.suspectSinceMonoMs ?? monoMs : null;
   for (const nodeId of verdict.lost.slice(0, LOST_PER_TICK)) {
     const mast = state.masts.get(nodeId)!;

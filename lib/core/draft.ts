@@ -3,9 +3,10 @@
  * next sees them, and listed, so that they can be committed, published or taken back together.
  */
 import type { EventKind, EventRecord } from "./event.ts";
-import type { Assignment, DeckMessage } from "./outgoing.ts";
+import type { Assignment, DeckMessage, StepResult } from "./outgoing.ts";
 import type { RecordChange, RecordKind, Records, State } from "./state.ts";
 import type { Input } from "./input.ts";
+import { stepLabel } from "./workflow/records.ts";
 
 export interface Context {
   readonly wallMs: number;
@@ -34,6 +35,8 @@ export class Draft {
   /** Inputs to be decided right after this one: the rest of what is too large for one write. */
   readonly follow: Input[] = [];
   reply: unknown = undefined;
+  /** By task: what the attempts of steps left behind that have ended in this decision. */
+  readonly results = new Map<string, StepResult>();
 
   constructor(readonly state: State, readonly context: Context) {}
 
@@ -48,19 +51,31 @@ export class Draft {
   event(
     kind: EventKind,
     message: string,
-    about: { readonly sailId?: string; readonly attemptId?: string; readonly nodeId?: string } = {},
+    about: {
+      readonly sailId?: string;
+      readonly attemptId?: string;
+      readonly nodeId?: string;
+      readonly runId?: string;
+      readonly step?: string;
+    } = {},
   ): void {
     const sequence = this.state.newestEvent + 1;
+    const task = about.sailId ? this.state.sails.get(about.sailId) : undefined;
+    const ofTask = task?.stepId === undefined ? undefined : this.state.steps.get(task.stepId);
+    const runId = about.runId ?? ofTask?.runId;
+    const step = about.step ?? (ofTask && stepLabel(ofTask));
     const record: EventRecord = {
       sequence,
       atMs: this.context.wallMs,
       kind,
       sailId: about.sailId ?? null,
-      sailName: about.sailId ? this.state.sails.get(about.sailId)?.name ?? null : null,
+      sailName: task?.name ?? null,
       attemptId: about.attemptId ?? null,
       nodeId: about.nodeId ?? null,
       nodeName: about.nodeId ? this.state.masts.get(about.nodeId)?.name ?? null : null,
       message,
+      ...(runId === undefined ? {} : { runId }),
+      ...(step === undefined ? {} : { step }),
     };
     this.put("event", String(sequence), record);
   }

@@ -22,6 +22,34 @@ export type EventKind =
   | "nodeDrained"
   | "nodeResumed"
   | "nodeRemoved"
+  | "workflowApplied"
+  | "workflowRemoved"
+  | "workflowPaused"
+  | "workflowUnpaused"
+  | "slotPassed"
+  | "runAccepted"
+  | "runStarted"
+  | "runWaiting"
+  | "runCancelling"
+  | "runFinalizing"
+  | "runSucceeded"
+  | "runWarning"
+  | "runFailed"
+  | "runCancelled"
+  | "runTimedOut"
+  | "stepQueued"
+  | "stepRunning"
+  | "stepHealthy"
+  | "stepWaiting"
+  | "stepRetrying"
+  | "stepApproved"
+  | "stepRejected"
+  | "stepSucceeded"
+  | "stepFailed"
+  | "stepTimedOut"
+  | "stepCancelled"
+  | "stepSkipped"
+  | "stepUpstreamFailed"
   | "tokenCreated"
   | "tokenRevoked"
   | "deckStarted"
@@ -37,6 +65,10 @@ export interface EventRecord {
   readonly attemptId: string | null;
   readonly nodeId: string | null;
   readonly nodeName: string | null;
+  /** Of runs and their steps' tasks; absent otherwise. */
+  readonly runId?: string;
+  /** The step's name, with `.INSTANCE` after it where it was fanned out. */
+  readonly step?: string;
   /** One sentence. */
   readonly message: string;
 }

@@ -2,7 +2,9 @@
 import type { OriginalFields } from "./sail.ts";
 import type { Role } from "./token.ts";
 import type { TaskSpec } from "./documents/task.ts";
+import type { Scalar } from "./documents/workflow.ts";
 import type { AttemptReport, Hello } from "./outgoing.ts";
+import type { NewRun } from "./workflow/make_run.ts";
 
 export type Input =
   | {
@@ -32,6 +34,42 @@ export type Input =
     readonly expiresMs: number | null;
   }
   | { readonly kind: "revokeToken"; readonly id: string }
+  | {
+    readonly kind: "putDefinition";
+    readonly hash: string;
+    readonly piece: number;
+    readonly pieces: number;
+    readonly text: string;
+  }
+  | { readonly kind: "applyWorkflow"; readonly name: string; readonly hash: string }
+  | { readonly kind: "removeWorkflow"; readonly name: string }
+  | { readonly kind: "pauseWorkflow"; readonly name: string; readonly paused: boolean }
+  /** A slot of a schedule has come; `fire` false: it was missed and is only passed over. */
+  | { readonly kind: "slot"; readonly workflow: string; readonly slotMs: number; readonly fire: boolean }
+  | ({ readonly kind: "startRun" } & NewRun)
+  | { readonly kind: "cancelRun"; readonly runId: string; readonly why: string }
+  | {
+    readonly kind: "approval";
+    readonly runId: string;
+    readonly step: string;
+    readonly instance: number | null;
+    readonly approved: boolean;
+    readonly inputs: Readonly<Record<string, Scalar>>;
+    readonly reason: string | null;
+  }
+  /** Start what is ready among these; null: look at all of them. */
+  | { readonly kind: "advance"; readonly runId: string; readonly steps: readonly string[] | null }
+  | { readonly kind: "prepareRun"; readonly runId: string; readonly from: number }
+  /** `cancelFrom`: end the instances from this one on; null: start and finish what there is. */
+  | { readonly kind: "fanOut"; readonly stepId: string; readonly cancelFrom: number | null }
+  | { readonly kind: "cancelSteps"; readonly runId: string; readonly from: number }
+  | { readonly kind: "endService"; readonly stepId: string }
+  | { readonly kind: "childEnded"; readonly runId: string }
+  /** It was under way when the deck ended, and its onCrash does not say adopt. */
+  | { readonly kind: "crashed"; readonly stepId: string }
+  | { readonly kind: "deadline"; readonly of: "run" | "step"; readonly id: string }
+  /** After a start: whatever of a run was under way; `crashed`: the deck itself had ended meanwhile. */
+  | { readonly kind: "lookAtRun"; readonly runId: string; readonly crashed: boolean }
   | {
     readonly kind: "hello";
     readonly sessionId: string;

@@ -82,6 +82,8 @@ export interface SailRecord {
   readonly originalEventId: string | null;
   /** Bumped at each change, for watchers that compare. */
   readonly revision: number;
+  /** The step record whose attempt it is; absent: none. */
+  readonly stepId?: string;
 }
 
 /** A spec as stored, shared by all who run it. `original` keeps fields of the Go original's document for echoing. */

@@ -14,6 +14,11 @@ import type { MastLive, MastRecord } from "./mast.ts";
 import { isSailFinal } from "./sail.ts";
 import type { SailRecord, SailState, SpecRecord } from "./sail.ts";
 import type { TokenRecord } from "./token.ts";
+import type { Definition, Plan } from "./workflow/plan.ts";
+import { definitionOf } from "./workflow/plan.ts";
+import type { DefinitionRecord, OutputRecord, RunRecord, StepRecord, WorkflowRecord } from "./workflow/records.ts";
+import { isRunFinal, isStepFinal } from "./workflow/records.ts";
+import { RunIndex } from "./workflow/run_index.ts";
 
 /** An answer that is kept so that the same Idempotency-Key gives it again. */
 export interface IdempotencyRecord {
@@ -36,6 +41,11 @@ export interface Records {
   readonly idempotency: IdempotencyRecord;
   readonly cluster: ClusterRecord;
   readonly token: TokenRecord;
+  readonly definition: DefinitionRecord;
+  readonly workflow: WorkflowRecord;
+  readonly run: RunRecord;
+  readonly step: StepRecord;
+  readonly output: OutputRecord;
 }
 
 export type RecordKind = keyof Records;
@@ -84,6 +94,11 @@ export class State {
   /** Digest to the token's id. */
   readonly tokensByDigest = new Map<string, string>();
   cluster: ClusterRecord | undefined;
+  readonly definitions = new Map<string, DefinitionRecord>();
+  readonly workflows = new Map<string, WorkflowRecord>();
+  readonly runs = new Map<string, RunRecord>();
+  readonly steps = new Map<string, StepRecord>();
+  readonly outputs = new Map<string, OutputRecord>();
 
   /** Name to the sail that lives under it. */
   readonly liveNames = new Map<string, string>();
@@ -100,6 +115,17 @@ export class State {
   readonly eventsBySail = new Map<string, Set<string>>();
   readonly countByState = new Map<SailState, number>();
   newestEvent = 0;
+  readonly stepsByRun = new Map<string, Set<string>>();
+  readonly runsByWorkflow = new Map<string, Set<string>>();
+  /** Runs that have not ended, oldest first. */
+  readonly activeRuns = new Set<string>();
+  readonly endedRuns = new Set<string>();
+  /** Concurrency group to the runs in it that have not ended, oldest first. */
+  readonly groups = new Map<string, Set<string>>();
+  /** Runs and steps whose time may run out or come, as `run/ID` and `step/ID`. */
+  readonly deadlines = new Set<string>();
+  /** Made when first asked for, of runs that have not ended. */
+  readonly #runIndexes = new Map<string, RunIndex>();
 
   constructor(readonly live: Map<string, MastLive> = new Map()) {}
 
@@ -119,6 +145,16 @@ export class State {
         return put(this.idempotency, change.id, change.value);
       case "token":
         return this.#applyToken(change.id, change.value);
+      case "definition":
+        return put(this.definitions, change.id, change.value);
+      case "workflow":
+        return put(this.workflows, change.id, change.value);
+      case "run":
+        return this.#applyRun(change.id, change.value);
+      case "step":
+        return this.#applyStep(change.id, change.value);
+      case "output":
+        return put(this.outputs, change.id, change.value);
       case "cluster":
         this.cluster = change.value;
         return;
@@ -153,7 +189,51 @@ export class State {
       event: this.events,
       idempotency: this.idempotency,
       token: this.tokens,
+      definition: this.definitions,
+      workflow: this.workflows,
+      run: this.runs,
+      step: this.steps,
+      output: this.outputs,
     };
+  }
+
+  /** Undefined while a piece of it is missing. */
+  definition(hash: string): Definition | undefined {
+    const pieces = this.#piecesOf(hash);
+    return pieces && definitionOf(pieces);
+  }
+
+  definitionText(hash: string): string | undefined {
+    return this.#piecesOf(hash)?.map(({ text }) => text).join("");
+  }
+
+  #piecesOf(hash: string): DefinitionRecord[] | undefined {
+    const first = this.definitions.get(hash);
+    if (!first) return undefined;
+    const pieces = [first];
+    for (let piece = 1; piece < first.pieces; piece++) {
+      const next = this.definitions.get(`${hash}#${piece}`);
+      if (!next) return undefined;
+      pieces.push(next);
+    }
+    return pieces;
+  }
+
+  /** Of a run that is on record; its definition is kept as long as it is. */
+  plan(run: RunRecord): Plan {
+    const plan = this.definition(run.definition)?.plan(run.document);
+    if (!plan) throw new Error(`run ${run.id} has lost its definition ${run.definition}`);
+    return plan;
+  }
+
+  runIndex(run: RunRecord): RunIndex {
+    let index = this.#runIndexes.get(run.id);
+    if (!index) {
+      const records = [...this.stepsByRun.get(run.id) ?? []].map((id) => this.steps.get(id)!);
+      index = new RunIndex(this.plan(run), records.filter(({ instance }) => instance === null));
+      this.#runIndexes.set(run.id, index);
+    }
+    return index;
   }
 
   book(engineId: string): EngineBook {
@@ -210,6 +290,31 @@ export class State {
     if (before) this.tokensByDigest.delete(before.digest);
     put(this.tokens, id, value);
     if (value) this.tokensByDigest.set(value.digest, id);
+  }
+
+  #applyRun(id: string, value: RunRecord | undefined): void {
+    const before = this.runs.get(id);
+    const isActive = value !== undefined && !isRunFinal(value.state);
+    put(this.runs, id, value);
+    if (before && before.workflow !== value?.workflow) dropFrom(this.runsByWorkflow, before.workflow, id);
+    if (value && before?.workflow !== value.workflow) addTo(this.runsByWorkflow, value.workflow, id);
+    keep(this.activeRuns, id, isActive);
+    keep(this.endedRuns, id, value !== undefined && !isActive);
+    keep(this.deadlines, `run/${id}`, isActive && value.deadlineMs !== null);
+    if (before?.group && !(isActive && before.group === value.group)) dropFrom(this.groups, before.group, id);
+    if (isActive && value.group) addTo(this.groups, value.group, id);
+    if (!isActive) this.#runIndexes.delete(id);
+  }
+
+  #applyStep(id: string, value: StepRecord | undefined): void {
+    const before = this.steps.get(id);
+    const { runId, instance } = (value ?? before)!;
+    put(this.steps, id, value);
+    if (!value) dropFrom(this.stepsByRun, runId, id);
+    else if (!before) addTo(this.stepsByRun, runId, id);
+    const hasTime = value !== undefined && (value.deadlineMs !== null || value.dueMs !== null);
+    keep(this.deadlines, `step/${id}`, hasTime && !isStepFinal(value.state));
+    if (instance === null) this.#runIndexes.get(runId)?.change(before, value);
   }
 
   #applyEvent(id: string, value: EventRecord | undefined): void {

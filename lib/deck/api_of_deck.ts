@@ -1,23 +1,26 @@
 /** `DeckApi` over the loop and the committed records. */
 import type { Clock } from "../contracts/clock.ts";
+import type { Cron } from "../contracts/cron.ts";
 import type { Link } from "../contracts/link.ts";
 import type { Random } from "../contracts/random.ts";
 import type { NodeDecision } from "../core/decide_node.ts";
 import type { OpenBatchDecision, StopDecision, SubmitDecision } from "../core/decide_submit.ts";
 import type { RevokeDecision, TokenDecision } from "../core/decide_token.ts";
 import type { VersionedRecord } from "../core/migrate.ts";
-import type { Input, Settings } from "../core/input.ts";
+import type { Settings } from "../core/input.ts";
 import type { State } from "../core/state.ts";
-import type { BatchReply, DeckApi, Found, LogRequest, SubmitReply, Unavailable } from "./api.ts";
+import type { BatchReply, DeckApi, Found, LogRequest, SubmitReply } from "./api.ts";
 import { StreamUnavailable } from "./api.ts";
+import { ask } from "./ask.ts";
 import type { Feed } from "./feed.ts";
 import type { DeckFigures } from "./figures.ts";
 import type { Loop } from "./loop.ts";
-import { StoreUnavailable } from "./loop.ts";
 import { RECORD_VERSION } from "./records.ts";
 import * as reads from "./reads.ts";
+import type { Schedules } from "./schedules.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
+import { createWorkflowApi } from "./workflow_api_of_deck.ts";
 import { latestAttempt, nodeView, rfc3339, taskDetailView, tokenView } from "./views.ts";
 
 /** Tasks of a batch that are in the mailbox at the same time. */
@@ -33,6 +36,8 @@ export interface ApiParts {
   readonly figures: DeckFigures;
   readonly clock: Clock;
   readonly random: Random;
+  readonly schedules: Schedules;
+  readonly cron: Cron;
   readonly info: {
     readonly version: string;
     readonly commit: string;
@@ -103,6 +108,7 @@ export function createApi(parts: ApiParts): DeckApi {
       scheduler: info.scheduler,
       startedAt: rfc3339(info.startedMs),
     }),
+    ...createWorkflowApi(parts),
     metrics: () => figures,
     backup: () => ({
       about: {
@@ -121,15 +127,6 @@ export function createApi(parts: ApiParts): DeckApi {
 /** One after the other, as they are asked for. */
 function* versioned(records: ReturnType<State["snapshot"]>): Generator<VersionedRecord> {
   for (const each of records) yield { ...each, version: RECORD_VERSION };
-}
-
-async function ask<T>(loop: Loop, input: Input): Promise<T | Unavailable> {
-  try {
-    return await loop.request<T>(input);
-  } catch (error) {
-    if (error instanceof StoreUnavailable) return { kind: "unavailable", message: error.message };
-    throw error;
-  }
 }
 
 async function submitBatch(loop: Loop, request: Parameters<DeckApi["submitBatch"]>[0]): Promise<BatchReply> {

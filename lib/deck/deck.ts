@@ -3,13 +3,14 @@
  * Owns starting (term, records, catching up), the pulse, and stopping. Everything from outside is passed in.
  */
 import type { Clock } from "../contracts/clock.ts";
+import type { Cron } from "../contracts/cron.ts";
 import type { Verify } from "../contracts/keys.ts";
 import type { Dialer } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Random } from "../contracts/random.ts";
 import type { Store } from "../contracts/store.ts";
 import { createMemory } from "../core/decide.ts";
-import type { EventRecord } from "../core/event.ts";
+import type { EventKind, EventRecord } from "../core/event.ts";
 import type { Settings } from "../core/input.ts";
 import { createApi } from "./api_of_deck.ts";
 import type { DeckApi } from "./api.ts";
@@ -20,10 +21,13 @@ import { startLoop } from "./loop.ts";
 import type { KeepBackup } from "../session/open_records.ts";
 import { keepNoBackup, openRecords } from "../session/open_records.ts";
 import { buildStates, changesOf, DECK_RECORDS } from "./records.ts";
+import type { Schedules } from "./schedules.ts";
+import { startSchedules } from "./schedules.ts";
 import { createSessions } from "./sessions.ts";
 import { createStreamRelay } from "./streams.ts";
 
 const SWEEP_EVERY_MS = 60_000;
+const SCHEDULE_EVENTS: ReadonlySet<EventKind> = new Set(["workflowApplied", "workflowUnpaused"]);
 
 export interface DeckOptions {
   readonly clock: Clock;
@@ -33,6 +37,7 @@ export interface DeckOptions {
   readonly dialer: Dialer;
   /** Judges the proofs of nodes. */
   readonly verify: Verify;
+  readonly cron: Cron;
   /** `host:port` of sailors to dial, each with the token of its own listener, if it has one. */
   readonly workers: readonly { readonly address: string; readonly tls?: boolean; readonly token?: string }[];
   readonly settings: Omit<Settings, "clusterId" | "term">;
@@ -75,6 +80,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   });
   const feed = createFeed();
   const figures = createFigures(committed, () => loop.depth(), () => loop.storeProblem());
+  let schedules: Schedules | undefined;
   const loop = startLoop({
     world,
     committed,
@@ -88,6 +94,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
       onSends: (sends) => sessions.send(sends),
       onEvents: (events) => {
         for (const event of events) observePlacement(event);
+        if (events.some(({ kind }) => SCHEDULE_EVENTS.has(kind))) schedules?.look();
         feed.publish(events);
       },
       onLost: (sessionId) => sessions.close(sessionId, "the deck could not keep what was said; start over"),
@@ -109,6 +116,8 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   }
 
   await loop.request({ kind: "start" });
+  const { signal } = stopping;
+  schedules = startSchedules({ committed, loop, clock, cron: options.cron, logger, signal });
   store.onAlarm((topic) => loop.request({ kind: "alarm", topic }));
   every(settings.heartbeatMs / 2, () => loop.post({ kind: "tick" }));
   every(settings.heartbeatMs, () => sessions.ping());
@@ -136,7 +145,10 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
     startedMs: clock.wallMs(),
   };
   return {
-    api: createApi({ loop, committed, settings, sessions, streams, feed, figures, clock, random, info }),
+    api: createApi({
+      ...{ loop, committed, settings, sessions, streams, feed, figures, clock, random, info, schedules },
+      cron: options.cron,
+    }),
     term,
     clusterId,
     async stop() {

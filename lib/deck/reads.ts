@@ -27,7 +27,7 @@ export function findMast(state: State, reference: string): Found<MastRecord> {
   return exact ? { kind: "found", value: exact } : byPrefix(reference, state.masts);
 }
 
-function byPrefix<T>(reference: string, records: ReadonlyMap<string, T>): Found<T> {
+export function byPrefix<T>(reference: string, records: ReadonlyMap<string, T>): Found<T> {
   if (reference.length < PREFIX_MIN) return { kind: "none" };
   const ids: string[] = [];
   for (const id of records.keys()) {

@@ -18,6 +18,11 @@ const KINDS: Readonly<Record<RecordKind, true>> = {
   idempotency: true,
   cluster: true,
   token: true,
+  definition: true,
+  workflow: true,
+  run: true,
+  step: true,
+  output: true,
 };
 
 export const DECK_RECORDS: RecordForm = {

@@ -39,7 +39,7 @@ export function taskView(state: State, settings: Settings, sail: SailRecord): Ta
 }
 
 /** A pending sail's reason is found when somebody asks: it would change with every other placement. */
-function whyOf(state: State, settings: Settings, sail: SailRecord): string | null {
+export function whyOf(state: State, settings: Settings, sail: SailRecord): string | null {
   if (sail.state !== "pending" || sail.retryAtMs !== null) return sail.why;
   const choice = choose(state, SCHEDULERS[settings.scheduler], state.specs.get(sail.specId)!.spec, { turn: 0 });
   return choice.kind === "refused" ? choice.why : "about to be placed";
@@ -102,6 +102,8 @@ export function eventView(event: EventRecord): EventView {
     nodeId: event.nodeId,
     node: event.nodeName,
     message: event.message,
+    runId: event.runId ?? null,
+    step: event.step ?? null,
   };
 }
 

@@ -65,6 +65,8 @@ export const eventView = z.object({
   nodeId: z.string().nullable(),
   node: z.string().nullable(),
   message: z.string(),
+  runId: z.string().nullable().describe("of runs and the tasks of their steps"),
+  step: z.string().nullable().describe("its name, with .INSTANCE after it where it was fanned out"),
 });
 
 export const taskDetailView = taskView.extend({

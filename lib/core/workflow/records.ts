@@ -34,12 +34,13 @@ export type StepOutcome = "succeeded" | "failed" | "timedOut" | "cancelled" | "s
 
 const ENDS: readonly StepState[] = ["succeeded", "failed", "timedOut", "cancelled"];
 
+/** Some pass `queued` and `running` within one write: an approval, a sub-workflow, a step that cannot even begin. */
 export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>> = {
-  pending: ["queued", "waiting", "running", "skipped", "upstreamFailed", "cancelled", "failed"],
+  pending: ["queued", "running", "waiting", "skipped", "upstreamFailed", "cancelled", "succeeded", "failed"],
   queued: ["running", "retrying", ...ENDS],
-  running: ["waiting", "retrying", "queued", ...ENDS],
-  waiting: ["running", ...ENDS],
-  retrying: ["queued", ...ENDS],
+  running: ["waiting", "retrying", ...ENDS],
+  waiting: ["running", "retrying", ...ENDS],
+  retrying: ["queued", "running", "waiting", ...ENDS],
   succeeded: [],
   failed: [],
   timedOut: [],
@@ -145,8 +146,13 @@ export interface RunRecord {
   readonly cause: RunCause;
   readonly state: RunState;
   readonly phase: RunPhase;
-  /** The end that is being worked towards: its steps are being cancelled. Null: none was asked for. */
-  readonly ending: "cancelled" | "timedOut" | null;
+  /**
+   * The end that is being worked towards: its steps are being cancelled. `killed`: cancelled while `finally` ran, so that
+   * not even that goes on. Null: none was asked for.
+   */
+  readonly ending: "cancelled" | "timedOut" | "killed" | null;
+  /** Records of steps that it does not run are still being made: none may start before. */
+  readonly preparing: boolean;
   /** Run this step only. */
   readonly only: string | null;
   readonly group: string | null;
@@ -156,8 +162,8 @@ export interface RunRecord {
   readonly deadlineMs: number | null;
   /** Bytes of all outputs kept so far. */
   readonly outputsBytes: number;
-  /** Its own outputs, evaluated at its end. */
-  readonly outputs: Readonly<Record<string, Value>> | null;
+  /** Pieces of its own outputs, which are evaluated at its end. */
+  readonly outputPieces: number;
   /** The step that failed first, for people and for onFailure. */
   readonly failedStep: string | null;
   /** One sentence: why it waits or how it ended. */
@@ -232,7 +238,7 @@ export interface ApprovalState {
   readonly reason: string | null;
 }
 
-/** A piece of a step's outputs, as JSON text: `STEP-RECORD-ID#PIECE`. */
+/** A piece of the outputs of a step or run, as JSON text: `RUN/STEP#PIECE`, `RUN#PIECE`. */
 export interface OutputRecord {
   readonly id: string;
   readonly runId: string;
@@ -245,6 +251,9 @@ export const RUN_OUTPUTS_BYTES_MAX = 256 * 1024;
 /** Of what a step printed, the part that expressions see. */
 export const STDOUT_BYTES_MAX = 64 * 1024;
 export const DEPTH_MAX = 10;
+/** JSON text of what a record holds besides its fixed part: params of a run, the item of an instance, inputs. */
+export const RECORD_PART_BYTES_MAX = 32 * 1024;
+export const ERROR_CHARS_MAX = 2_000;
 
 export function stepRecordId(runId: string, step: string, instance: number | null = null): string {
   return instance === null ? `${runId}/${step}` : `${runId}/${step}/${instance}`;
@@ -253,4 +262,9 @@ export function stepRecordId(runId: string, step: string, instance: number | nul
 /** Id and name of the task that is a step's attempt; it names the container too. */
 export function stepTaskId(runId: string, step: string, instance: number | null, attempt: number): string {
   return instance === null ? `${runId}.${step}.${attempt}` : `${runId}.${step}.${instance}.${attempt}`;
+}
+
+/** For people and events: `test` or `test.1`. */
+export function stepLabel({ step, instance }: Pick<StepRecord, "step" | "instance">): string {
+  return instance === null ? step : `${step}.${instance}`;
 }
