@@ -1,5 +1,6 @@
 /** Wires a deck from its options: store, clock, sockets and listener. */
 import { join } from "node:path";
+import { cronProblem, nextSlotMs } from "../adapters/cron.ts";
 import { openDataDir } from "../adapters/data_dir.ts";
 import { openDenoKvStore } from "../adapters/deno_kv_store.ts";
 import { createLogger } from "../adapters/log_sink.ts";
@@ -46,6 +47,7 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
       store,
       dialer: dialerWithTokens(createDialer(FRAME_BYTES_MAX, options.caCerts), workerTokens(options, logger, clock)),
       verify: verifyEd25519,
+      cron: { problem: cronProblem, nextMs: nextSlotMs },
       workers: options.workers.map(({ address, tls }) => ({ address, tls })),
       settings: {
         version: VERSION,

@@ -80,7 +80,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   });
   const feed = createFeed();
   const figures = createFigures(committed, () => loop.depth(), () => loop.storeProblem());
-  let schedules: Schedules | undefined;
+  let schedules: Schedules | undefined = undefined;
   const loop = startLoop({
     world,
     committed,

@@ -139,6 +139,8 @@ export function event(id: number, kind: string, changes: Partial<EventView> = {}
     nodeId: null,
     node: null,
     message: kind,
+    runId: null,
+    step: null,
     ...changes,
   };
 }

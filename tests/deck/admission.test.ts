@@ -1,4 +1,5 @@
 /** A deck lets a sailor in that proves its key, and nobody else under its name. */
+import { testCron } from "../sim/cron.ts";
 import assert from "node:assert/strict";
 import { proofText } from "../../lib/session/node_proof.ts";
 import type { Hello } from "../../lib/core/outgoing.ts";
@@ -19,6 +20,7 @@ class Voyage {
     const v = new Voyage();
     v.deck = await createDeck({
       verify: testVerify,
+      cron: testCron,
       clock: v.clock,
       random: countingRandom(),
       logger: new RecordingLogger(),

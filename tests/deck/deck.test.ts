@@ -1,4 +1,5 @@
 /** The whole deck on a memory disk in virtual time, with sailors that the test speaks for. */
+import { testCron } from "../sim/cron.ts";
 import assert from "node:assert/strict";
 import type { MemoryDisk } from "../../lib/adapters/memory_store.ts";
 import { createMemoryDisk, openMemoryStore } from "../../lib/adapters/memory_store.ts";
@@ -30,6 +31,7 @@ class Rig {
     this.#kill = own.die;
     this.deck = await createDeck({
       verify: testVerify,
+      cron: testCron,
       clock: own.clock,
       random,
       logger,

@@ -2,6 +2,7 @@
  * A real deck and a real sailor over links in memory, on a fake engine and disks that survive crashes: what was
  * acknowledged comes about whatever breaks on the way, and no task ever runs twice.
  */
+import { testCron } from "../sim/cron.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { MemoryDisk } from "../../lib/adapters/memory_store.ts";
@@ -36,6 +37,7 @@ class Voyage {
     this.#killDeck = own.die;
     this.deck = await createDeck({
       verify: testVerify,
+      cron: testCron,
       clock: own.clock,
       random: this.random,
       logger: this.logger,

@@ -1,4 +1,5 @@
 /** A whole deck in one process, in virtual time on a memory disk, with one honest sailor and a few tasks, behind its HTTP app. */
+import { testCron } from "../sim/cron.ts";
 import assert from "node:assert/strict";
 import { createMemoryDisk, openMemoryStore } from "../../lib/adapters/memory_store.ts";
 import { verifyEd25519 } from "../../lib/adapters/node_keys.ts";
@@ -36,6 +37,7 @@ export class DeckWorld {
     const { clock, logger, disk } = world;
     world.deck = await createDeck({
       verify: verifyEd25519,
+      cron: testCron,
       clock,
       random: countingRandom(),
       logger,

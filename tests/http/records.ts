@@ -20,6 +20,8 @@ export function event(id: number, more: Partial<EventView> = {}): EventView {
     nodeId: null,
     node: null,
     message: `event ${id}`,
+    runId: null,
+    step: null,
     ...more,
   };
 }

@@ -2,6 +2,7 @@
  * What builds before this one left behind: their stores are opened, and their half of a session is played against
  * today's code, in both directions. tools/record_fixtures.ts made them; each stays as it was made.
  */
+import { testCron } from "../sim/cron.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDenoKvStore } from "../../lib/adapters/deno_kv_store.ts";
@@ -60,6 +61,7 @@ async function withDeckOf(
   const { clusterId: _cluster, term: _term, ...settings } = SETTINGS;
   const deck = await createDeck({
     verify: testVerify,
+    cron: testCron,
     clock,
     random: countingRandom(),
     logger,

@@ -101,10 +101,10 @@ for (const [name, form] of [["deck", DECK_RECORDS], ["sailor", JOURNAL_RECORDS]]
 
 Deno.test("openRecords() passes over kinds that it does not know", async () => {
   const disk = await oldDisk();
-  disk.records.set('["workflow","w"]', { v: 9, record: {} });
+  disk.records.set('["voyage","w"]', { v: 9, record: {} });
   const { records } = await openRecords(openMemoryStore({ clock, disk }), DECK_RECORDS, keepNoBackup);
   assert.equal(records.length, COUNT + 1);
-  assert.ok(disk.records.has('["workflow","w"]'));
+  assert.ok(disk.records.has('["voyage","w"]'));
 });
 
 Deno.test("openRecords() reads again what a deck with an older term wrote until the last moment", async () => {

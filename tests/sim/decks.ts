@@ -1,4 +1,5 @@
 /** The lives of a deck on one data directory, one after the other; now and then two at once, of which the older is fenced. */
+import { testCron } from "./cron.ts";
 import type { Dialer } from "../../lib/contracts/link.ts";
 import type { Deck } from "../../lib/deck/deck.ts";
 import { createDeck } from "../../lib/deck/deck.ts";
@@ -101,6 +102,7 @@ export class Decks {
       store: openStore(life, this.disk, world.weather),
       dialer: this.#dialer(life),
       verify: testVerify,
+      cron: testCron,
       workers: world.nodes.filter((node) => node.dialled).map((node) => ({ address: node.address })),
       settings: world.settings,
       commit: "sim",

@@ -104,8 +104,8 @@ export const PLANTS: readonly Plant[] = [
     name: "readers see what is not durable",
     edits: [{
       file: "lib/deck/deck.ts",
-      text: "api: createApi({ loop, committed, settings,",
-      instead: "api: createApi({ loop, committed: working, settings,",
+      text: "...{ loop, committed, settings, sessions,",
+      instead: "...{ loop, committed: working, settings, sessions,",
     }],
     breaks: ["I3"],
   },

@@ -17,8 +17,8 @@ export type Value = null | boolean | number | string | readonly Value[] | { read
 
 /**
  * step     what a step may know before it starts: params, env, matrix, item, steps, run, attempt, status functions
- * outputs  a step and what it has printed: besides stdout, stderr, exitCode
- * retry    a failed attempt: params, matrix, item, exitCode, outcome, attempt, stdout, stderr
+ * outputs  a step and what it has printed: besides stdout, stderr, exitCode; of an answer status, headers, body
+ * retry    a failed attempt: params, matrix, item, exitCode, outcome, attempt, stdout, stderr, status, headers, body
  * expect   an answer: status, headers, body, and params, env, matrix, item, steps
  * run      before anything has run: params, run
  */
@@ -142,6 +142,9 @@ const NAMES: Readonly<Record<ScopeKind, Readonly<Record<string, string>>>> = {
     stdout: "string",
     stderr: "string",
     exitCode: "int",
+    status: "int",
+    headers: "map",
+    body: "string",
   },
   retry: {
     matrix: "map",
@@ -152,6 +155,9 @@ const NAMES: Readonly<Record<ScopeKind, Readonly<Record<string, string>>>> = {
     outcome: "string",
     stdout: "string",
     stderr: "string",
+    status: "int",
+    headers: "map",
+    body: "string",
   },
   expect: {
     env: "map",

@@ -128,7 +128,7 @@ function begin(world: World, draft: Draft, run: RunRecord, step: StepRecord, act
     case "http":
       return startTask(world, draft, scene, step);
     case "approval":
-      return askForApproval(world, draft, scene, step, action.prompt);
+      return askForApproval(draft, scene, step, action.prompt);
     case "sleep":
       return sleep(draft, scene, step, action.duration);
     case "workflow":
@@ -169,7 +169,7 @@ function startTask(world: World, draft: Draft, scene: Scene, step: StepRecord): 
   if (why !== null) draft.event("taskNotPlaced", `${id} not placed: ${why}`, { sailId: id });
 }
 
-function askForApproval(world: World, draft: Draft, scene: Scene, step: StepRecord, text: string): void {
+function askForApproval(draft: Draft, scene: Scene, step: StepRecord, text: string): void {
   const { timeoutMs } = scene.plan.byId.get(step.step)!.spec;
   const prompt = textOf(fillText(scene, text, "approval.prompt"));
   putStep(draft, step, {
