@@ -11,6 +11,7 @@ import type {
 } from "../messages/run_api.ts";
 import type { CommandReply, Found, Page, Unavailable } from "./api.ts";
 
+/** A problem of what was given beside the document has the rule `given`; its path begins at `params` or `inputs`. */
 export type Invalid = { readonly kind: "invalid"; readonly problems: readonly SourceProblem[] };
 export type NotFound = { readonly kind: "notFound"; readonly message: string };
 export type Conflict = { readonly kind: "conflict"; readonly message: string };

@@ -54,6 +54,15 @@ export async function readDocument(request: Request, limits: { readonly jsonByte
   }
 }
 
+/** A JSON body of at most 1 MiB. Throws Refusal 400, 413 or 415. */
+export async function readJson(request: Request): Promise<Document> {
+  if (contentType(request) !== "application/json") {
+    throw new Refusal(415, "unsupportedMediaType", "send application/json");
+  }
+  const bytes = await readBytes(request, BODY_BYTES_MAX);
+  return { bytes, value: parseJson(decodeUtf8(bytes)) };
+}
+
 /** A small JSON body that may be left out altogether: then `{}`. */
 export async function readOptionalJson(request: Request): Promise<Document> {
   if (request.body === null || request.headers.get("content-length") === "0") {

@@ -5,6 +5,7 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { DeckApi } from "../deck/api.ts";
+import type { WorkflowApi } from "../deck/workflow_api.ts";
 import { originalDeckRoutes } from "./compat/deck_routes.ts";
 import { createEdge } from "./edge.ts";
 import type { Edge, RemoteInfo, Route, Upgrade } from "./edge.ts";
@@ -17,11 +18,13 @@ import { nodeRoutes } from "./node_routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
 import { backupRoute, healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
+import { runRoutes } from "./run_routes.ts";
 import { taskRoutes } from "./task_routes.ts";
 import { tokenRoutes } from "./token_routes.ts";
+import { workflowRoutes } from "./workflow_routes.ts";
 
 export interface DeckAppOptions {
-  readonly deck: DeckApi;
+  readonly deck: DeckApi & Partial<WorkflowApi>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly auth: AuthOptions;
@@ -43,6 +46,7 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
   const routes: Route[] = [
     ...originalDeckRoutes(deck),
     ...taskRoutes({ deck, clock, logger, upgrade }),
+    ...(runsWorkflows(deck) ? [...workflowRoutes(deck), ...runRoutes(deck)] : []),
     ...nodeRoutes(deck),
     ...eventRoutes(deck, clock),
     backupRoute(deck),
@@ -62,4 +66,8 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
     logger,
   });
   return edge;
+}
+
+function runsWorkflows(deck: DeckApi & Partial<WorkflowApi>): deck is DeckApi & WorkflowApi {
+  return deck.startRun !== undefined;
 }

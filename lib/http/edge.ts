@@ -29,7 +29,7 @@ export type Upgrade = (request: Request) => { readonly response: Response; reado
 
 export type EdgeEnv = { Bindings: RemoteInfo; Variables: { route: string; grant: Grant } };
 export type EdgeContext = Context<EdgeEnv>;
-export type Method = "GET" | "POST" | "DELETE";
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
 /** `path` has `{name}` for one segment. */
 export interface Route {

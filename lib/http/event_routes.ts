@@ -1,11 +1,13 @@
 /** /v1/events: a list of what is kept, or a stream of what happens. */
 import type { Clock } from "../contracts/clock.ts";
 import type { DeckApi } from "../deck/api.ts";
+import type { EventView } from "../messages/api.ts";
 import type { EdgeContext, Route } from "./edge.ts";
 import { eventStream } from "./event_stream.ts";
 import { jsonResponse, Refusal } from "./problems.ts";
 import { eventsQuery, parseSince, readQuery } from "./query.ts";
 
+const SCAN_EVENTS = 1_000;
 const EVENT_STREAM = "text/event-stream";
 
 export function eventRoutes(deck: DeckApi, clock: Clock): Route[] {
@@ -36,11 +38,29 @@ function events(deck: DeckApi, clock: Clock, context: EdgeContext): Response {
   if (request.headers.get("accept")?.includes(EVENT_STREAM)) {
     const headers = { "content-type": EVENT_STREAM, "cache-control": "no-store", "x-accel-buffering": "no" };
     if (request.method === "HEAD") return new Response(null, { headers });
-    return new Response(eventStream(deck, clock, lastEventId(request.headers) ?? after), { headers });
+    return new Response(eventStream(deck, clock, lastEventId(request.headers) ?? after, query.run), { headers });
   }
-  const page = deck.listEvents(after ?? 0, query.limit);
-  const last = page.at(-1);
-  return jsonResponse({ events: page, next: last && last.id < deck.eventRange().newest ? String(last.id) : null });
+  const { events: page, last } = pageOf(deck, after ?? 0, query.limit, query.run);
+  return jsonResponse({ events: page, next: last < deck.eventRange().newest && page.length > 0 ? String(last) : null });
+}
+
+/** `last`: the id up to which was looked, so that the next page goes on there. */
+function pageOf(deck: DeckApi, after: number, limit: number, run: string | undefined) {
+  if (run === undefined) {
+    const events = deck.listEvents(after, limit);
+    return { events, last: events.at(-1)?.id ?? after };
+  }
+  const events: EventView[] = [];
+  let last = after;
+  while (events.length < limit) {
+    const looked = deck.listEvents(last, SCAN_EVENTS);
+    if (looked.length === 0) break;
+    for (const event of looked) {
+      last = event.id;
+      if (event.runId === run && events.push(event) === limit) break;
+    }
+  }
+  return { events, last };
 }
 
 /** What the browser sends when it comes back is newer than what the URL says. */

@@ -18,8 +18,13 @@ export const KEEP_ALIVE_MS = 15_000;
 const PAGE = 100;
 const RETRY_MS = 1000;
 
-/** `after`: id of the last event that the watcher has; null: from now on. */
-export function eventStream(deck: DeckApi, clock: Clock, after: number | null): ReadableStream<Uint8Array> {
+/** `after`: id of the last event that the watcher has; null: from now on. `run`: only events of this run. */
+export function eventStream(
+  deck: DeckApi,
+  clock: Clock,
+  after: number | null,
+  run?: string,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let feed: EventFeed;
   let fail = (_reason: string) => {};
@@ -33,7 +38,7 @@ export function eventStream(deck: DeckApi, clock: Clock, after: number | null): 
         reader.asked();
         controller.error(new Error(reason));
       };
-      feed = new EventFeed(deck, clock, after, () => fail("the watcher does not keep up"));
+      feed = new EventFeed(deck, clock, after, run, () => fail("the watcher does not keep up"));
     },
     async pull(controller) {
       reader.asked();
@@ -52,6 +57,7 @@ export function eventStream(deck: DeckApi, clock: Clock, after: number | null): 
 class EventFeed {
   readonly #deck: DeckApi;
   readonly #clock: Clock;
+  readonly #run: string | undefined;
   readonly #onLagging: () => void;
   #head: string;
   #cursor: number;
@@ -62,9 +68,10 @@ class EventFeed {
   #wake: ((text: string | null) => void) | null = null;
   #closed = false;
 
-  constructor(deck: DeckApi, clock: Clock, after: number | null, onLagging: () => void) {
+  constructor(deck: DeckApi, clock: Clock, after: number | null, run: string | undefined, onLagging: () => void) {
     this.#deck = deck;
     this.#clock = clock;
+    this.#run = run;
     this.#onLagging = onLagging;
     const { oldest, newest } = deck.eventRange();
     this.#cursor = after ?? newest;
@@ -86,7 +93,7 @@ class EventFeed {
       return Promise.resolve(head);
     }
     if (this.#subscription === null) {
-      const events = this.#deck.listEvents(this.#cursor, PAGE);
+      const events = this.#past();
       if (events.length > 0) return Promise.resolve(this.#take(events));
       this.#subscription = this.#deck.subscribe((fresh) => this.#receive(fresh));
       this.#keepAlive();
@@ -94,6 +101,21 @@ class EventFeed {
     if (this.#queue.length > 0) return Promise.resolve(this.#take(this.#queue.splice(0, PAGE)));
     if (this.#keepAliveDue) return Promise.resolve(this.#comment());
     return new Promise((resolve) => this.#wake = resolve);
+  }
+
+  /** The next page of what is kept and wanted; empty at its end. */
+  #past(): readonly EventView[] {
+    while (true) {
+      const events = this.#deck.listEvents(this.#cursor, PAGE);
+      if (events.length === 0) return events;
+      this.#cursor = events[events.length - 1].id;
+      const wanted = events.filter((event) => this.#wants(event));
+      if (wanted.length > 0) return wanted;
+    }
+  }
+
+  #wants(event: EventView): boolean {
+    return this.#run === undefined || event.runId === this.#run;
   }
 
   close(): void {
@@ -106,11 +128,11 @@ class EventFeed {
 
   #receive(events: readonly EventView[]): void {
     if (this.#closed) return;
-    for (const event of events) this.#queue.push(event);
+    for (const event of events) if (this.#wants(event)) this.#queue.push(event);
     if (this.#queue.length > QUEUE_MAX) {
       this.close();
       this.#onLagging();
-    } else if (this.#wake) {
+    } else if (this.#wake && this.#queue.length > 0) {
       this.#resume(this.#take(this.#queue.splice(0, PAGE)));
     }
   }
@@ -137,7 +159,6 @@ class EventFeed {
   }
 
   #take(events: readonly EventView[]): string {
-    this.#cursor = events[events.length - 1].id;
     return events.map((event) => `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`).join("");
   }
 }

@@ -2,9 +2,9 @@
 import type { CommandReply, DeckApi } from "../deck/api.ts";
 import type { NodeView } from "../messages/api.ts";
 import type { EdgeContext, Route } from "./edge.ts";
-import { jsonResponse, notFound, Refusal, unavailable } from "./problems.ts";
+import { jsonResponse } from "./problems.ts";
 import { nodeListQuery, readQuery } from "./query.ts";
-import { badCursor, foundOr } from "./references.ts";
+import { accepted, badCursor, foundOr } from "./references.ts";
 
 export function nodeRoutes(deck: DeckApi): Route[] {
   return [
@@ -70,21 +70,6 @@ export function nodeRoutes(deck: DeckApi): Route[] {
         problems: [404, 409, 503],
       },
     };
-  }
-}
-
-function accepted(reply: CommandReply): void {
-  switch (reply.kind) {
-    case "done":
-      return;
-    case "notFound":
-      throw notFound(reply.message);
-    case "conflict":
-      throw new Refusal(409, "conflict", reply.message);
-    case "unavailable":
-      throw unavailable(reply.message);
-    default:
-      return reply satisfies never;
   }
 }
 

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { taskDocument } from "../core/documents/task.ts";
 import * as api from "../messages/api.ts";
+import * as runs from "../messages/run_api.ts";
 import { execClientMessage, execEndMessage } from "./exec.ts";
 import type { Route, RouteDescription } from "./edge.ts";
 
@@ -26,6 +27,21 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Event: api.eventView,
   EventList: api.eventList,
   DeckInfo: api.deckInfo,
+  WorkflowSource: runs.workflowSource,
+  Workflow: runs.workflowView,
+  WorkflowApplied: runs.workflowApplied,
+  WorkflowDetail: runs.workflowDetailView,
+  WorkflowList: runs.workflowList,
+  RunRequest: runs.runRequest,
+  Run: runs.runView,
+  RunSummary: runs.runSummary,
+  RunList: runs.runList,
+  RunStep: runs.stepView,
+  RunStepInstance: runs.stepInstanceView,
+  ApproveRequest: runs.approveRequest,
+  RejectRequest: runs.rejectRequest,
+  ResumeRequest: runs.resumeRequest,
+  ResumeReply: runs.resumeReply,
   TokenCreateRequest: api.tokenCreateRequest,
   TokenCreated: api.tokenCreated,
   TokenList: api.tokenList,

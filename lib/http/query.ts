@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { SAIL_STATES } from "../core/sail.ts";
+import { RUN_STATES } from "../core/workflow/records.ts";
 import { parseDuration } from "../core/documents/units.ts";
 import { parseWith } from "./issues.ts";
 import { Refusal } from "./problems.ts";
@@ -28,11 +29,23 @@ export const taskListQuery = z.strictObject({
 
 export const nodeListQuery = z.strictObject({ limit: count(1000).default(100), cursor: cursor.optional() });
 
+export const runListQuery = z.strictObject({
+  limit: count(1000).default(100),
+  cursor: cursor.optional(),
+  workflow: z.string().min(1).max(128).optional().describe("name of a workflow"),
+  state: z.array(z.enum(RUN_STATES)).optional().describe("one of these states; may be repeated"),
+});
+
+export const workflowSourceQuery = z.strictObject({
+  version: count(1_000_000_000).optional().describe("the newest by default"),
+});
+
 const since = z.string().min(1).max(64);
 
 export const eventsQuery = z.strictObject({
   after: digits(Number.MAX_SAFE_INTEGER).optional().describe("only events with a greater id"),
   limit: count(1000).default(100).describe("of a list; a stream has none"),
+  run: z.string().min(1).max(128).optional().describe("only events of the run with this id"),
   since: since.optional().describe("an event's id, an RFC 3339 time, or a duration such as 10m"),
 });
 

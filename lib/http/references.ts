@@ -1,7 +1,7 @@
-/** What the routes of tasks and nodes share: answers to references and cursors that users send. */
-import type { Found } from "../deck/api.ts";
+/** What routes share: answers to references and cursors that users send, and to commands that the deck refuses. */
+import type { CommandReply, Found } from "../deck/api.ts";
 import type { TaskDetailView, TaskView } from "../messages/api.ts";
-import { notFound, Refusal } from "./problems.ts";
+import { notFound, Refusal, unavailable } from "./problems.ts";
 
 /** `what` such as `task`. Throws Refusal 404 or 409. */
 export function foundOr<T>(found: Found<T>, what: string, reference: string): T {
@@ -18,6 +18,22 @@ export function foundOr<T>(found: Found<T>, what: string, reference: string): T 
       );
     default:
       return found satisfies never;
+  }
+}
+
+/** Throws Refusal unless it was done. */
+export function accepted(reply: CommandReply): void {
+  switch (reply.kind) {
+    case "done":
+      return;
+    case "notFound":
+      throw notFound(reply.message);
+    case "conflict":
+      throw new Refusal(409, "conflict", reply.message);
+    case "unavailable":
+      throw unavailable(reply.message);
+    default:
+      return reply satisfies never;
   }
 }
 

@@ -78,6 +78,9 @@ export const workflowDetailView = workflowView.extend({
 export const workflowList = z.object({ workflows: z.array(workflowView) });
 export const runList = z.object({ runs: z.array(runSummary), next: z.string().nullable() });
 
+/** Of `PUT /v1/workflows/{name}`. */
+export const workflowApplied = workflowView.extend({ change: z.enum(["created", "updated", "unchanged"]) });
+
 /** A document and those that it names in `workflow:`, by that name; parsed from YAML by whoever read the files. */
 export const workflowSource = z.strictObject({
   workflow: z.record(z.string(), z.unknown()),
@@ -118,6 +121,10 @@ export type RunView = z.infer<typeof runView>;
 export type RunList = z.infer<typeof runList>;
 export type WorkflowView = z.infer<typeof workflowView>;
 export type WorkflowDetailView = z.infer<typeof workflowDetailView>;
+export type WorkflowApplied = z.infer<typeof workflowApplied>;
 export type WorkflowSource = z.infer<typeof workflowSource>;
 export type RunRequest = z.infer<typeof runRequest>;
+export type ApproveRequest = z.infer<typeof approveRequest>;
+export type RejectRequest = z.infer<typeof rejectRequest>;
+export type ResumeRequest = z.infer<typeof resumeRequest>;
 export type ResumeReply = z.infer<typeof resumeReply>;

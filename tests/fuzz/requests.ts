@@ -43,6 +43,22 @@ const TASK = {
   files: { "/etc/app.conf": "text", "/run.sh": { content: "x", mode: "0755" } },
 };
 
+const WORKFLOW = {
+  name: "fuzz",
+  params: { version: { type: "string", pattern: "^v", default: "v1" }, n: { type: "number", default: 0 } },
+  env: { A: "${{ params.version }}" },
+  steps: {
+    build: { run: "true", retry: { limit: 2, delay: "1s" }, outputs: { digest: "${{ fromJSON(stdout).digest }}" } },
+    test: { needs: ["build"], matrix: { os: ["a", "b"], include: [{ os: "c", slow: true }] }, task: { image: "t:1" } },
+    ask: { needs: ["test"], when: "params.n > 0", approval: { prompt: "?", inputs: { ticket: {} } } },
+    warm: { needs: [{ step: "ask", condition: "finished" }], workflow: "warm.yaml", with: { n: 1 } },
+    wait: { sleep: "1h" },
+    up: { http: { url: "http://a/${{ params.version }}", expect: "status == 200" } },
+  },
+  finally: [{ run: "true" }],
+  outputs: { d: "${{ steps.build.outputs.digest }}" },
+};
+
 /** Honest documents of all kinds; a route gets wrong ones too. */
 const DOCUMENTS: readonly unknown[] = [
   TASK,
@@ -51,6 +67,11 @@ const DOCUMENTS: readonly unknown[] = [
   TASK1,
   { ...TASK1, Sail: { ...TASK1.Sail, Env: ["A=b"], Labels: { a: "b" }, PortBindings: { "80/tcp": "8080" } } },
   { ID: "6be4cb6b-61d1-40cb-bc7b-9cacefefa60c", State: 3, Sail: { ID: "21b23589-5d2d-4731-b5c9-a97e9832d021" } },
+  { workflow: WORKFLOW, params: { version: "v1", n: 1 }, only: "build" },
+  { workflow: WORKFLOW, included: { "warm.yaml": { name: "warm", steps: { a: { sleep: "1s" } } } } },
+  { workflow: "fuzz", version: 1, params: {} },
+  { inputs: { ticket: "T-1" }, instance: 0 },
+  { reason: "no", from: "build" },
   { grace: "10s" },
   { name: "token", kind: "admin", scope: "read" },
   {},
@@ -78,6 +99,8 @@ const TYPES = [
 ];
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
 const REFERENCES = [
+  "fuzz",
+  "build",
   "web",
   "node-a",
   "21b23589-5d2d-4731-b5c9-a97e9832d021",
@@ -97,6 +120,9 @@ const QUERIES = [
   "tail",
   "timestamps",
   "attempt",
+  "workflow",
+  "version",
+  "run",
 ];
 
 const reference = fc.oneof(fc.constantFrom(...REFERENCES), oddText).map((text) => encode(text) || "x");

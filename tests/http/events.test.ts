@@ -179,3 +179,24 @@ Deno.test("a watcher that takes nothing for a minute is cut off, one that merely
   await waiting.cancel();
   assert.equal(rig.clock.pending, 0);
 });
+
+Deno.test("run= shows the events of one run only, in lists and in streams", async () => {
+  const rig = deckRig();
+  const of = (id: number) => event(id, { runId: id % 50 === 0 ? "deploy-1" : id % 2 === 0 ? "deploy-2" : null });
+  for (let id = 1; id <= 500; id++) rig.deck.events.push(of(id));
+  const page = async (query: string) => {
+    const { events, next } = await (await rig.fetch(`/v1/events?run=deploy-1&${query}`)).json();
+    return [events.map((e: { id: number }) => e.id), next];
+  };
+  assert.deepEqual(await page("limit=3"), [[50, 100, 150], "150"]);
+  assert.deepEqual(await page("after=400"), [[450, 500], null]);
+  assert.deepEqual(await page("after=500"), [[], null]);
+  const watcher = await watch(rig, "/v1/events?run=deploy-1&after=349");
+  const seen: number[] = [];
+  while (seen.length < 4) seen.push(...idsOf(await watcher.read()));
+  const live = watcher.read();
+  rig.deck.publish(event(501), of(502), event(503, { runId: "deploy-1" }));
+  seen.push(...idsOf(await live));
+  assert.deepEqual(seen, [350, 400, 450, 500, 503]);
+  await watcher.cancel();
+});

@@ -4,6 +4,13 @@ import type { AttemptRecord } from "../../lib/core/attempt.ts";
 import { taskDocument } from "../../lib/core/documents/task.ts";
 import type { TaskDocument } from "../../lib/core/documents/task.ts";
 import type { SailRecord } from "../../lib/core/sail.ts";
+import type {
+  RunView,
+  StepView,
+  WorkflowDetailView,
+  WorkflowSource,
+  WorkflowView,
+} from "../../lib/messages/run_api.ts";
 import type { EventView, NodeView, TaskDetailView } from "../../lib/messages/api.ts";
 
 export const WALL_MS = Date.parse("2026-11-22T13:31:04Z");
@@ -113,3 +120,68 @@ export function attemptRecord(more: Partial<AttemptRecord["observed"]> = {}): At
 }
 
 export const specOf = (document: TaskDocument) => taskDocument.parse(document);
+
+export const RUN_ID = "deploy-7f3a";
+export const SOURCE: WorkflowSource = { workflow: { name: "deploy", steps: { build: { run: "true" } } } };
+
+export function stepView(more: Partial<StepView> = {}): StepView {
+  return {
+    kind: "task",
+    state: "pending",
+    outcome: null,
+    conclusion: null,
+    attempts: 0,
+    retryLimit: 0,
+    startedAt: null,
+    finishedAt: null,
+    outputs: {},
+    error: null,
+    taskId: null,
+    runId: null,
+    node: null,
+    dueAt: null,
+    why: null,
+    prompt: null,
+    keptFrom: null,
+    ...more,
+  };
+}
+
+export function runView(more: Partial<RunView> = {}): RunView {
+  return {
+    id: RUN_ID,
+    workflow: "deploy",
+    state: "running",
+    params: {},
+    createdAt: "2026-11-22T13:31:04.000Z",
+    startedAt: "2026-11-22T13:31:04.000Z",
+    finishedAt: null,
+    why: null,
+    cause: "manual",
+    outputs: {},
+    steps: { build: stepView({ state: "running" }), ship: stepView({ why: "waits for build" }) },
+    ...more,
+  };
+}
+
+export function workflowView(more: Partial<WorkflowView> = {}): WorkflowView {
+  return {
+    name: "deploy",
+    version: 1,
+    hash: "h1",
+    appliedAt: "2026-11-22T13:31:04.000Z",
+    paused: false,
+    schedule: null,
+    lastRun: null,
+    ...more,
+  };
+}
+
+export function workflowDetail(more: Partial<WorkflowDetailView> = {}): WorkflowDetailView {
+  return {
+    ...workflowView(),
+    versions: [{ version: 1, hash: "h1", appliedAt: "2026-11-22T13:31:04.000Z" }],
+    runs: [],
+    ...more,
+  };
+}

@@ -7,7 +7,10 @@ import { createDeckApp } from "../../lib/http/deck_app.ts";
 import type { HttpApp } from "../../lib/http/deck_app.ts";
 import type { AuthOptions } from "../../lib/http/guards.ts";
 import type { EventView, NodeView, TaskDetailView } from "../../lib/messages/api.ts";
-import { nodeView, sailRecord, TASK_ID, taskDetail, WALL_MS } from "./records.ts";
+import type { WorkflowApi } from "../../lib/deck/workflow_api.ts";
+import type { RunView, WorkflowDetailView } from "../../lib/messages/run_api.ts";
+import { nodeView, RUN_ID, runView, sailRecord, SOURCE, TASK_ID, taskDetail, WALL_MS } from "./records.ts";
+import { workflowDetail, workflowView } from "./records.ts";
 
 export const OPEN: AuthOptions = { token: null, listenHost: "127.0.0.1" };
 
@@ -123,15 +126,17 @@ export class ScriptedDeck {
   readonly watchers = new Set<(events: readonly EventView[]) => void>();
   readonly tasks = new Map<string, TaskDetailView>();
   readonly nodes = new Map<string, NodeView>();
-  overrides: Partial<DeckApi> = {};
+  readonly workflows = new Map<string, WorkflowDetailView>();
+  readonly runs = new Map<string, RunView>();
+  overrides: Partial<DeckApi & WorkflowApi> = {};
 
   publish(...events: EventView[]): void {
     this.events.push(...events);
     for (const watcher of [...this.watchers]) watcher(events);
   }
 
-  api(): DeckApi {
-    const answers: Partial<DeckApi> = {
+  api(): DeckApi & WorkflowApi {
+    const answers: Partial<DeckApi & WorkflowApi> = {
       submit: (task: NewTask) =>
         Promise.resolve({
           kind: "accepted",
@@ -170,6 +175,33 @@ export class ScriptedDeck {
         this.watchers.add(onEvents);
         return { close: () => void this.watchers.delete(onEvents) };
       },
+      applyWorkflow: ({ workflow }) =>
+        Promise.resolve({
+          kind: "applied",
+          workflow: workflowView({ name: String(workflow.name) }),
+          change: this.workflows.has(String(workflow.name)) ? "updated" : "created",
+        }),
+      removeWorkflow: () => Promise.resolve({ kind: "done", message: "removed" }),
+      pauseWorkflow: () => Promise.resolve({ kind: "done", message: "paused" }),
+      listWorkflows: () => [...this.workflows.values()].map(({ versions: _v, runs: _r, ...view }) => view),
+      findWorkflow: (name) => this.workflows.get(name),
+      workflowSource: (_name, version) => version === undefined || version === 1 ? SOURCE : undefined,
+      startRun: () => Promise.resolve({ kind: "started", run: runView() }),
+      findRun: (reference) => {
+        const run = this.runs.get(reference) ?? [...this.runs.values()].find((each) => each.workflow === reference);
+        return run ? { kind: "found", value: run } : { kind: "none" };
+      },
+      listRuns: (_filter, _limit, cursor) =>
+        cursor === "bad" ? undefined : {
+          items: [...this.runs.values()].map(({ steps: _s, outputs: _o, ...summary }) => summary),
+          next: cursor === null ? "more" : null,
+        },
+      runSource: () => SOURCE,
+      cancelRun: () => Promise.resolve({ kind: "done", message: "cancelling" }),
+      decideApproval: () => Promise.resolve({ kind: "done", message: "approved" }),
+      resumeRun: () =>
+        Promise.resolve({ kind: "started", run: { ...runView({ id: "deploy-2" }), kept: ["build"], again: ["ship"] } }),
+      rerun: () => Promise.resolve({ kind: "started", run: runView({ id: "deploy-3" }) }),
       originalTasks: () => [],
       originalNodes: () => [],
       acceptSession: () => {},
@@ -189,8 +221,8 @@ export class ScriptedDeck {
       }),
       metrics: () => ({ expose: () => "ormen_deck_test 1\n" }),
     };
-    return new Proxy({} as DeckApi, {
-      get: (_, name: keyof DeckApi) => (...args: unknown[]) => {
+    return new Proxy({} as DeckApi & WorkflowApi, {
+      get: (_, name: keyof (DeckApi & WorkflowApi)) => (...args: unknown[]) => {
         this.calls.push([name, ...args]);
         const act = this.overrides[name] ?? answers[name];
         if (!act) throw new Error(`not scripted: ${name}`);
@@ -200,7 +232,7 @@ export class ScriptedDeck {
   }
 
   /** The arguments of the calls of one method. */
-  callsOf(name: keyof DeckApi): unknown[][] {
+  callsOf(name: keyof (DeckApi & WorkflowApi)): unknown[][] {
     return this.calls.filter((call) => call[0] === name).map((call) => call.slice(1));
   }
 }
@@ -214,11 +246,13 @@ export interface Rig {
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** A deck with one task and one node behind its HTTP app. */
+/** A deck with one task, one node, one workflow and one run of it behind its HTTP app. */
 export function deckRig(auth: AuthOptions = OPEN): Rig {
   const deck = new ScriptedDeck();
   deck.tasks.set(TASK_ID, taskDetail());
   deck.nodes.set("node-a", nodeView());
+  deck.workflows.set("deploy", workflowDetail());
+  deck.runs.set(RUN_ID, runView());
   const clock = new VirtualClock();
   const logger = new RecordingLogger();
   const links: FakeLink[] = [];

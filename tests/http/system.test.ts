@@ -1,7 +1,7 @@
 /** Nodes, information, health, metrics, routing, sockets and the OpenAPI document. */
 import assert from "node:assert/strict";
 import type { OutputStream } from "../../lib/deck/api.ts";
-import { TASK_ID } from "./records.ts";
+import { RUN_ID, TASK_ID } from "./records.ts";
 import { call, deckRig, postJson } from "./support.ts";
 
 Deno.test("nodes: list, one, drain, resume, remove", async () => {
@@ -109,6 +109,7 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
     "DELETE /v1/nodes/{ref}",
     "DELETE /v1/tasks/{ref}",
     "DELETE /v1/tokens/{ref}",
+    "DELETE /v1/workflows/{name}",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
@@ -118,23 +119,43 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
     "GET /v1/nodes",
     "GET /v1/nodes/{ref}",
     "GET /v1/openapi.json",
+    "GET /v1/runs",
+    "GET /v1/runs/{ref}",
+    "GET /v1/runs/{ref}/source",
     "GET /v1/tasks",
     "GET /v1/tasks/{ref}",
     "GET /v1/tasks/{ref}/exec",
     "GET /v1/tasks/{ref}/logs",
     "GET /v1/tokens",
+    "GET /v1/workflows",
+    "GET /v1/workflows/{name}",
+    "GET /v1/workflows/{name}/source",
     "POST /v1/nodes/{ref}/drain",
     "POST /v1/nodes/{ref}/resume",
+    "POST /v1/runs",
+    "POST /v1/runs/{ref}/cancel",
+    "POST /v1/runs/{ref}/rerun",
+    "POST /v1/runs/{ref}/resume",
+    "POST /v1/runs/{ref}/steps/{step}/approve",
+    "POST /v1/runs/{ref}/steps/{step}/reject",
     "POST /v1/tasks",
     "POST /v1/tasks/{ref}/stop",
     "POST /v1/tokens",
+    "POST /v1/workflows/{name}/pause",
+    "POST /v1/workflows/{name}/unpause",
+    "PUT /v1/workflows/{name}",
   ]);
   for (const route of listed) {
     const [method, path] = route.split(" ");
-    const answer = await rig.fetch(path.replace("{ref}", path.includes("nodes") ? "node-a" : TASK_ID), {
-      method,
-      ...(path === "/v1/tasks" && method === "POST" ? postJson({}) : {}),
-    }).catch(() => null);
+    const reference = /^\/v1\/(\w+)/.exec(path)?.[1] ?? "";
+    const known = { nodes: "node-a", runs: RUN_ID }[reference] ?? TASK_ID;
+    const answer = await rig.fetch(
+      path.replace("{ref}", known).replace("{name}", "deploy").replace("{step}", "build"),
+      {
+        method,
+        ...(method === "POST" || method === "PUT" ? { ...postJson({}), method } : {}),
+      },
+    ).catch(() => null);
     assert(answer && ![404, 405].includes(answer.status), route);
     await answer.body?.cancel();
   }
