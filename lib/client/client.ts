@@ -18,11 +18,27 @@ import type {
   TokenCreateRequest,
   TokenView,
 } from "../messages/api.ts";
+import type {
+  ApproveRequest,
+  RejectRequest,
+  ResumeReply,
+  ResumeRequest,
+  RunList,
+  RunRequest,
+  RunSummary,
+  RunView,
+  WorkflowApplied,
+  WorkflowDetailView,
+  WorkflowList,
+  WorkflowSource,
+  WorkflowView,
+} from "../messages/run_api.ts";
 import type { TaskDocument } from "../core/documents/task.ts";
 import { DeckError } from "./errors.ts";
 import { type ExecSession, openExec } from "./exec.ts";
 import { type EventsOptions, followEvents } from "./sse.ts";
 import { type ConnectOptions, query, Transport } from "./transport.ts";
+import { watchRun, type WatchRunOptions } from "./watch_run.ts";
 
 /** A client of the deck at `address`: `deck:5555`, or a URL. Nothing is sent before the first call. */
 export function connect(address: string, options: ConnectOptions = {}): Deck {
@@ -39,6 +55,12 @@ export interface TaskFilter {
   readonly live?: boolean;
 }
 
+export interface RunFilter {
+  /** Name of a workflow. */
+  readonly workflow?: string;
+  readonly state?: RunSummary["state"];
+}
+
 export interface LogsOptions {
   readonly follow?: boolean;
   /** Number of last lines; all unless said. */
@@ -46,6 +68,8 @@ export interface LogsOptions {
   /** RFC 3339. */
   readonly since?: string | null;
   readonly timestamps?: boolean;
+  /** Number of an attempt; the current or last one unless said. */
+  readonly attempt?: number | null;
   readonly signal?: AbortSignal;
 }
 
@@ -110,10 +134,10 @@ export class Deck {
 
   /** A task's output from whatever node. Ends with the container (follow), or with what there is. */
   async *logs(reference: string, options: LogsOptions = {}): AsyncGenerator<LogChunkLine> {
-    const { follow, tail, since, timestamps, signal } = options;
+    const { follow, tail, since, timestamps, attempt, signal } = options;
     const response = await this.#transport.request(
       "GET",
-      `${taskPath(reference)}/logs${query({ follow, tail, since, timestamps })}`,
+      `${taskPath(reference)}/logs${query({ follow, tail, since, timestamps, attempt })}`,
       { signal, timeoutMs: null, headers: { accept: "application/x-ndjson" } },
     );
     for await (const line of this.#transport.lines(response, signal)) {
@@ -153,15 +177,18 @@ export class Deck {
     return this.#transport.done("DELETE", nodePath(reference));
   }
 
-  /** What is kept of the past, oldest first, up to the newest. `since`: RFC 3339, or a duration such as `10m`. */
-  async *pastEvents(options: { readonly after?: number; readonly since?: string } = {}): AsyncGenerator<EventView> {
-    let start: { after?: number; since?: string } = options;
+  /** What is kept of the past, oldest first, up to the newest. `since`: RFC 3339, or a duration such as `10m`; `run`: its id. */
+  async *pastEvents(
+    options: { readonly after?: number; readonly since?: string; readonly run?: string } = {},
+  ): AsyncGenerator<EventView> {
+    const { run } = options;
+    let start: { after?: number; since?: string; run?: string } = options;
     while (true) {
       const page = await this.#transport.json<EventList>("GET", `/v1/events${query({ ...start, limit: PAGE_SIZE })}`);
       yield* page.events;
       const last = page.events.at(-1);
       if (last === undefined || page.next === null) return;
-      start = { after: last.id };
+      start = { after: last.id, run };
     }
   }
 
@@ -182,6 +209,90 @@ export class Deck {
   /** By id or name. What was opened with it ends. */
   revokeToken(reference: string): Promise<void> {
     return this.#transport.done("DELETE", `/v1/tokens/${encodeURIComponent(reference)}`);
+  }
+
+  async workflows(): Promise<readonly WorkflowView[]> {
+    return (await this.#transport.json<WorkflowList>("GET", "/v1/workflows")).workflows;
+  }
+
+  /** With its versions and last runs. */
+  workflow(name: string): Promise<WorkflowDetailView> {
+    return this.#transport.json("GET", workflowPath(name));
+  }
+
+  /** The document of a version, the newest unless said, and those that it includes. */
+  workflowSource(name: string, version?: number): Promise<WorkflowSource> {
+    return this.#transport.json("GET", `${workflowPath(name)}/source${query({ version })}`);
+  }
+
+  /** Registers a workflow under its document's name, or a new version of it. The same again changes nothing. */
+  applyWorkflow(source: WorkflowSource): Promise<WorkflowApplied> {
+    return this.#transport.json("PUT", workflowPath(String(source.workflow.name)), { body: source });
+  }
+
+  /** Its runs go on and are kept. */
+  removeWorkflow(name: string): Promise<void> {
+    return this.#transport.done("DELETE", workflowPath(name));
+  }
+
+  /** No slot of its schedule starts a run until it is unpaused. */
+  pauseWorkflow(name: string): Promise<WorkflowDetailView> {
+    return this.#transport.json("POST", `${workflowPath(name)}/pause`, { body: {} });
+  }
+
+  unpauseWorkflow(name: string): Promise<WorkflowDetailView> {
+    return this.#transport.json("POST", `${workflowPath(name)}/unpause`, { body: {} });
+  }
+
+  /** Runs a registered workflow, or a document. With the same key again: the same run. */
+  startRun(request: RunRequest, options: { readonly idempotencyKey?: string } = {}): Promise<RunView> {
+    const headers = options.idempotencyKey === undefined ? undefined : { "idempotency-key": options.idempotencyKey };
+    return this.#transport.json("POST", "/v1/runs", { body: request, headers });
+  }
+
+  /** Newest first, without their steps. */
+  runs(filter: RunFilter = {}): AsyncGenerator<RunSummary> {
+    return this.#pages<RunSummary, RunList>("/v1/runs", { ...filter }, (page) => page.runs);
+  }
+
+  /** By id, by the beginning of one, or by a workflow's name: then its newest run. */
+  run(reference: string): Promise<RunView> {
+    return this.#transport.json("GET", runPath(reference));
+  }
+
+  /** The run now and after each change, until it has ended; across breaks of the connection. */
+  watchRun(reference: string, options: WatchRunOptions = {}): AsyncGenerator<RunView> {
+    return watchRun(this, reference, options);
+  }
+
+  /** What it runs, whatever became of the workflow since. */
+  runSource(reference: string): Promise<WorkflowSource> {
+    return this.#transport.json("GET", `${runPath(reference)}/source`);
+  }
+
+  /** Resolves once that is durable; its steps end later, and what follows any end (finally) is run. */
+  cancelRun(reference: string): Promise<RunView> {
+    return this.#transport.json("POST", `${runPath(reference)}/cancel`, { body: {} });
+  }
+
+  /** Lets a step pass that waits for approval. */
+  approve(reference: string, step: string, request: ApproveRequest = {}): Promise<RunView> {
+    return this.#transport.json("POST", `${stepPath(reference, step)}/approve`, { body: request });
+  }
+
+  /** Fails a step that waits for approval. */
+  reject(reference: string, step: string, request: RejectRequest = {}): Promise<RunView> {
+    return this.#transport.json("POST", `${stepPath(reference, step)}/reject`, { body: request });
+  }
+
+  /** A new run that keeps what succeeded in this one. */
+  resumeRun(reference: string, request: ResumeRequest = {}): Promise<ResumeReply> {
+    return this.#transport.json("POST", `${runPath(reference)}/resume`, { body: request });
+  }
+
+  /** The same document with the same params again, from its beginning. */
+  rerun(reference: string): Promise<RunView> {
+    return this.#transport.json("POST", `${runPath(reference)}/rerun`, { body: {} });
   }
 
   info(): Promise<DeckInfo> {
@@ -214,4 +325,16 @@ function taskPath(reference: string): string {
 
 function nodePath(reference: string): string {
   return `/v1/nodes/${encodeURIComponent(reference)}`;
+}
+
+function workflowPath(name: string): string {
+  return `/v1/workflows/${encodeURIComponent(name)}`;
+}
+
+function runPath(reference: string): string {
+  return `/v1/runs/${encodeURIComponent(reference)}`;
+}
+
+function stepPath(reference: string, step: string): string {
+  return `${runPath(reference)}/steps/${encodeURIComponent(step)}`;
 }

@@ -1,10 +1,11 @@
 /** What scripts import: `import { connect } from "./lib/client/mod.ts"`. */
 export { connect, Deck } from "./client.ts";
-export type { LogsOptions, OriginalTask, TaskFilter } from "./client.ts";
+export type { LogsOptions, OriginalTask, RunFilter, TaskFilter } from "./client.ts";
 export { DeckError } from "./errors.ts";
 export type { ExecPiece, ExecSession } from "./exec.ts";
 export type { EventsOptions } from "./sse.ts";
 export type { ConnectOptions } from "./transport.ts";
+export type { WatchRunOptions } from "./watch_run.ts";
 export type { TaskDocument } from "../core/documents/task.ts";
 export type {
   AttemptView,
@@ -18,3 +19,18 @@ export type {
   TaskDetailView,
   TaskView,
 } from "../messages/api.ts";
+export type {
+  ApproveRequest,
+  RejectRequest,
+  ResumeReply,
+  ResumeRequest,
+  RunRequest,
+  RunSummary,
+  RunView,
+  StepInstanceView,
+  StepView,
+  WorkflowApplied,
+  WorkflowDetailView,
+  WorkflowSource,
+  WorkflowView,
+} from "../messages/run_api.ts";

@@ -4,14 +4,18 @@
  */
 import type { EventView } from "../messages/api.ts";
 import { DeckError } from "./errors.ts";
-import type { Transport } from "./transport.ts";
+import { query, type Transport } from "./transport.ts";
 
 export interface EventsOptions {
   /** Only events after this id; from now on unless said. */
   readonly after?: number | null;
+  /** Only events of the run with this id. */
+  readonly run?: string;
   readonly signal?: AbortSignal;
   /** Called each time the stream stands anew, and when events were lost: time to look at the state itself. */
   readonly onOpen?: () => void;
+  /** Called each time the deck could not be reached, before it is tried again. */
+  readonly onAway?: (error: unknown) => void;
   /** How long a deck may be away before the stream fails, milliseconds; 60 s unless said. */
   readonly patienceMs?: number;
   /** Waits between two tries; tests put their own here. */
@@ -33,7 +37,7 @@ export async function* followEvents(transport: Transport, options: EventsOptions
   let awayMs = 0;
   while (!signal?.aborted) {
     try {
-      const response = await transport.request("GET", "/v1/events", {
+      const response = await transport.request("GET", `/v1/events${query({ run: options.run })}`, {
         signal,
         // No limit: a stream that stands may be silent until something happens.
         timeoutMs: null,
@@ -58,6 +62,7 @@ export async function* followEvents(transport: Transport, options: EventsOptions
     } catch (error) {
       if (signal?.aborted) return;
       if (!opened || !isPassing(error) || awayMs >= patienceMs) throw error;
+      options.onAway?.(error);
     }
     if (signal?.aborted) return;
     await pause(pauseMs, signal);

@@ -121,6 +121,7 @@ export type RunView = z.infer<typeof runView>;
 export type RunList = z.infer<typeof runList>;
 export type WorkflowView = z.infer<typeof workflowView>;
 export type WorkflowDetailView = z.infer<typeof workflowDetailView>;
+export type WorkflowList = z.infer<typeof workflowList>;
 export type WorkflowApplied = z.infer<typeof workflowApplied>;
 export type WorkflowSource = z.infer<typeof workflowSource>;
 export type RunRequest = z.infer<typeof runRequest>;

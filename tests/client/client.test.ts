@@ -155,3 +155,59 @@ Deno.test("Deck.pastEvents() pages by the last event's id", async () => {
   assert.deepEqual(events.map(({ id }) => id), [1, 2, 3]);
   assert.deepEqual(deck.lines(), ["GET /v1/events?since=10m&limit=1000", "GET /v1/events?after=2&limit=1000"]);
 });
+
+Deno.test("Deck's methods of workflows and runs use their routes", async () => {
+  await using deck = scriptedDeck(({ method }) =>
+    method === "DELETE"
+      ? new Response(null, { status: 204 })
+      : Response.json({ workflows: [], runs: [], events: [], next: null })
+  );
+  const client = connect(deck.address);
+  await client.workflows();
+  await client.workflow("a");
+  await client.workflowSource("a");
+  await client.workflowSource("a", 2);
+  await client.applyWorkflow({ workflow: { name: "a b", steps: {} } });
+  await client.removeWorkflow("a");
+  await client.pauseWorkflow("a");
+  await client.unpauseWorkflow("a");
+  await client.startRun({ workflow: "a", params: { n: 1 } }, { idempotencyKey: "k" });
+  await all(client.runs({ workflow: "a", state: "failed" }));
+  await client.run("a");
+  await client.runSource("a-1");
+  await client.cancelRun("a-1");
+  await client.approve("a-1", "ask", { inputs: { n: 1 } });
+  await client.reject("a-1", "ask", { reason: "no" });
+  await client.resumeRun("a-1", { from: "b" });
+  await client.rerun("a-1");
+  await all(client.pastEvents({ run: "a-1" }));
+  assert.deepEqual(deck.lines(), [
+    "GET /v1/workflows",
+    "GET /v1/workflows/a",
+    "GET /v1/workflows/a/source",
+    "GET /v1/workflows/a/source?version=2",
+    "PUT /v1/workflows/a%20b",
+    "DELETE /v1/workflows/a",
+    "POST /v1/workflows/a/pause",
+    "POST /v1/workflows/a/unpause",
+    "POST /v1/runs",
+    "GET /v1/runs?workflow=a&state=failed&limit=1000",
+    "GET /v1/runs/a",
+    "GET /v1/runs/a-1/source",
+    "POST /v1/runs/a-1/cancel",
+    "POST /v1/runs/a-1/steps/ask/approve",
+    "POST /v1/runs/a-1/steps/ask/reject",
+    "POST /v1/runs/a-1/resume",
+    "POST /v1/runs/a-1/rerun",
+    "GET /v1/events?run=a-1&limit=1000",
+  ]);
+  const sent = deck.asked.filter(({ body }) => body.length > 2).map(({ body }) => JSON.parse(body));
+  assert.deepEqual(sent, [
+    { workflow: { name: "a b", steps: {} } },
+    { workflow: "a", params: { n: 1 } },
+    { inputs: { n: 1 } },
+    { reason: "no" },
+    { from: "b" },
+  ]);
+  assert.equal(deck.asked[8].headers.get("idempotency-key"), "k");
+});
