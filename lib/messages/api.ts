@@ -67,8 +67,6 @@ export const eventView = z.object({
   runId: z.string().nullable().optional().describe("of a workflow's run, its steps and their tasks"),
   step: z.string().nullable().optional().describe("of a run: its step, with .INSTANCE where it was fanned out"),
   message: z.string(),
-  runId: z.string().nullable().describe("of runs and the tasks of their steps"),
-  step: z.string().nullable().describe("its name, with .INSTANCE after it where it was fanned out"),
 });
 
 export const taskDetailView = taskView.extend({
