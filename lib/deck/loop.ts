@@ -19,7 +19,7 @@ import type { Draft, Send } from "../core/draft.ts";
 import type { EventRecord } from "../core/event.ts";
 import type { Input } from "../core/input.ts";
 import type { State } from "../core/state.ts";
-import { changeToStore } from "./records.ts";
+import { changesToStore } from "./records.ts";
 
 /** Drafts of one turn at most; what follows waits for the next. */
 const DRAFTS_PER_TURN = 2_000;
@@ -132,7 +132,7 @@ export function startLoop(options: LoopOptions): Loop {
     const sequences: number[] = [];
     for (const { draft } of decided) {
       if (draft.changes.length > 0 || draft.alarms.length > 0) {
-        groups.push({ sequence: ++sequence, changes: draft.changes.map(changeToStore), alarms: draft.alarms });
+        groups.push({ sequence: ++sequence, changes: changesToStore(draft.changes), alarms: draft.alarms });
       }
       sequences.push(sequence);
     }

@@ -37,7 +37,13 @@ export const DECK_RECORDS: RecordForm = {
 
 export const RECORD_VERSION = newestVersion(MIGRATIONS);
 
-export function changeToStore({ kind, id, value }: RecordChange): Change {
+/** What one decision writes: of each record as it was left, however often it was changed on the way. */
+export function changesToStore(changes: readonly RecordChange[]): Change[] {
+  const last = new Map(changes.map((change) => [`${change.kind} ${change.id}`, change]));
+  return [...last.values()].map(changeToStore);
+}
+
+function changeToStore({ kind, id, value }: RecordChange): Change {
   return value === undefined
     ? { kind: "delete", key: keyOf(kind, id) }
     : DECK_RECORDS.write({ kind, id, version: RECORD_VERSION, record: value });
