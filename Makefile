@@ -1,7 +1,7 @@
 # Every target works on a fresh Debian machine that has node, npm and make (and, for containers, root).
 # Deno comes from PATH when it is a fit 2.9, else from npm into .toolchain/ (tools/toolchain.sh).
 
-.PHONY: help demo test sim chaos fuzz build check clean
+.PHONY: help demo test sim chaos fuzz bench build check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -10,6 +10,7 @@ help:
 	@echo "make chaos   kill -9 of decks and sailors under load, 3 minutes; MINUTES=n SEED=n TASKS=n"
 	@echo "make fuzz    hostile requests and messages: N=50000, SEED=n repeats a run"
 	@echo "make sim     whole clusters under faults, from seeds: SEEDS=10000, or SEED=n for one"
+	@echo "make bench   the engine's time a step of a workflow, against the same tasks by hand; N=5 repetitions"
 	@echo "make build   one executable file: dist/ormen"
 	@echo "make check   format, lint, types, import rules (seconds)"
 	@echo "make clean   remove what these made, the toolchain included"
@@ -28,6 +29,9 @@ fuzz:
 
 sim:
 	@sh tools/sim.sh
+
+bench:
+	@N="$(N)" sh tools/bench.sh
 
 build:
 	@sh tools/build.sh

@@ -15,6 +15,7 @@ import { addMast } from "./mast.ts";
 import { addRestore } from "./restore.ts";
 import { addRun } from "./run.ts";
 import { addSailor } from "./sailor.ts";
+import { addSecret } from "./secret.ts";
 import { addStatus } from "./status.ts";
 import { addStop } from "./stop.ts";
 import { addToken } from "./token.ts";
@@ -43,6 +44,7 @@ export function buildProgram(context: Context, argv: readonly string[]): Command
   addEvents(program, context);
   addBackup(program, context);
   addRestore(program, context);
+  addSecret(program, context);
   addToken(program, context);
   addCert(program, context);
   addCompletions(program, context);

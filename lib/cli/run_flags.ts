@@ -22,10 +22,11 @@ export interface RunFlags {
   readonly pull?: string;
   readonly runtime?: string;
   readonly reschedule?: string;
+  readonly secret?: readonly string[];
 }
 
 const FLAGS = ["name", "env", "cpu", "memory", "publish", "volume", "restart", "health", "label", "constraint"].concat(
-  ["user", "workdir", "grace", "pull", "runtime", "reschedule"],
+  ["user", "workdir", "grace", "pull", "runtime", "reschedule", "secret"],
 );
 
 /** Keys of the document whose flag is called otherwise. */
@@ -33,6 +34,7 @@ const FLAG_OF: Readonly<Record<string, string>> = {
   ports: "publish",
   volumes: "volume",
   labels: "label",
+  secrets: "secret",
   constraints: "constraint",
 };
 
@@ -53,6 +55,7 @@ export function withRunFlags(command: Command): Command {
     .option("--grace <duration>", "time from the stop signal to the kill (default: 10s)")
     .option("--pull <when>", "missing, always or never (default: missing)")
     .option("--runtime <name>", "docker or process (default: docker)")
+    .option("--secret <name>", "secret as the variable of its name, or NAME:/path as a file (repeatable)", collect)
     .option("--reschedule <when>", "on another node: true, lost or false (default: lost)");
 }
 
@@ -91,6 +94,7 @@ export function documentOf(
     pull: flags.pull,
     runtime: flags.runtime,
     reschedule: flags.reschedule === undefined ? undefined : rescheduleOf(flags.reschedule),
+    secrets: flags.secret && Object.fromEntries(flags.secret.map(secretOf)),
   };
   return JSON.parse(JSON.stringify(document));
 }
@@ -125,6 +129,12 @@ function pairs(
     if (value !== undefined) result.push([key, value]);
   }
   return Object.fromEntries(result);
+}
+
+/** `DB_URL`, or `DB_URL:/run/db`. */
+function secretOf(text: string): [string, { readonly file?: string }] {
+  const at = text.indexOf(":");
+  return at < 0 ? [text, {}] : [text.slice(0, at), { file: text.slice(at + 1) }];
 }
 
 function numberOf(flag: string, text: string): number {

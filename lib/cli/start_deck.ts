@@ -6,6 +6,7 @@ import { openDenoKvStore } from "../adapters/deno_kv_store.ts";
 import { createLogger } from "../adapters/log_sink.ts";
 import { openMemoryStore } from "../adapters/memory_store.ts";
 import { verifyEd25519 } from "../adapters/node_keys.ts";
+import { createSecretBox } from "../adapters/secret_box.ts";
 import { createSystemClock } from "../adapters/system_clock.ts";
 import { createSystemRandom } from "../adapters/system_random.ts";
 import { createDialer } from "../adapters/web_socket_link.ts";
@@ -47,6 +48,7 @@ export async function startDeck(options: DeckOptions): Promise<Running> {
       store,
       dialer: dialerWithTokens(createDialer(FRAME_BYTES_MAX, options.caCerts), workerTokens(options, logger, clock)),
       verify: verifyEd25519,
+      secretBox: createSecretBox(dataDir?.path),
       cron: { problem: cronProblem, nextMs: nextSlotMs },
       workers: options.workers.map(({ address, tls }) => ({ address, tls })),
       settings: {

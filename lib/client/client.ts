@@ -10,6 +10,7 @@ import type {
   LogChunkLine,
   NodeList,
   NodeView,
+  SecretView,
   SubmitBatchReply,
   TaskDetailView,
   TaskList,
@@ -209,6 +210,22 @@ export class Deck {
   /** By id or name. What was opened with it ends. */
   revokeToken(reference: string): Promise<void> {
     return this.#transport.done("DELETE", `/v1/tokens/${encodeURIComponent(reference)}`);
+  }
+
+  /** Sets a secret or gives it a new value, which the next attempt of each task gets that names it. */
+  setSecret(name: string, value: string): Promise<SecretView> {
+    return this.#transport.json("PUT", `/v1/secrets/${encodeURIComponent(name)}`, { body: { value } });
+  }
+
+  /** Their names and times; a value is never shown again. */
+  async secrets(): Promise<readonly SecretView[]> {
+    return (await this.#transport.json<{ secrets: SecretView[] }>("GET", "/v1/secrets")).secrets;
+  }
+
+  /** Refused while a task needs it that has not ended, unless `force`. */
+  removeSecret(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    const query = options.force ? "?force=true" : "";
+    return this.#transport.done("DELETE", `/v1/secrets/${encodeURIComponent(name)}${query}`);
   }
 
   async workflows(): Promise<readonly WorkflowView[]> {

@@ -8,6 +8,7 @@ import { decideHello, decideHelloDone, decideSessionClosed } from "./decide_hell
 import { decideEligibility, decideRemoveNode } from "./decide_node.ts";
 import { decidePlace } from "./decide_place.ts";
 import { decideReports } from "./decide_reports.ts";
+import { decideRemoveSecret, decideSetSecret } from "./decide_secret.ts";
 import { decideOpenBatch, decideStop, decideSubmit } from "./decide_submit.ts";
 import { decideSweep } from "./decide_sweep.ts";
 import { decideNodeLost, decideTick } from "./decide_tick.ts";
@@ -85,6 +86,12 @@ function carryOut(world: World, draft: Draft, input: Input): void {
       break;
     case "revokeToken":
       decideRevokeToken(world, draft, input);
+      break;
+    case "setSecret":
+      decideSetSecret(world, draft, input);
+      break;
+    case "removeSecret":
+      decideRemoveSecret(world, draft, input);
       break;
     case "putDefinition":
       decidePutDefinition(world, draft, input);

@@ -53,8 +53,10 @@ const signatures = new WeakMap<TaskSpec, string>();
 function signatureOf(spec: TaskSpec): string {
   let signature = signatures.get(spec);
   if (signature === undefined) {
-    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime } = spec;
-    signatures.set(spec, signature = JSON.stringify([cpuCores, memoryBytes, diskBytes, ports, constraints, runtime]));
+    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, step, secrets } = spec;
+    const abilities = [step !== undefined, secrets !== undefined];
+    const parts = [cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, abilities];
+    signatures.set(spec, signature = JSON.stringify(parts));
   }
   return signature;
 }

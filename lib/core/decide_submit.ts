@@ -6,10 +6,13 @@ import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
 import type { SailRecord } from "./sail.ts";
 import { isSailFinal } from "./sail.ts";
+import { missingSecret } from "./secret.ts";
+
+export type SubmitConflict = "idInUse" | "nameInUse" | "secretMissing";
 
 export type SubmitDecision =
   | { readonly kind: "accepted"; readonly sail: SailRecord; readonly created: boolean }
-  | { readonly kind: "conflict"; readonly code: "idInUse" | "nameInUse"; readonly message: string };
+  | { readonly kind: "conflict"; readonly code: SubmitConflict; readonly message: string };
 
 /** The same id with the same spec again is the same task, unless it has ended and somebody asks anew. */
 export function decideSubmit(world: World, draft: Draft, input: Extract<Input, { kind: "submit" }>): void {
@@ -26,6 +29,11 @@ export function decideSubmit(world: World, draft: Draft, input: Extract<Input, {
       code: "nameInUse",
       message: `a task named "${input.spec.name}" lives already (${holder}); stop it or choose another name`,
     } satisfies SubmitDecision;
+    return;
+  }
+  const missing = missingSecret(state, input.spec);
+  if (missing !== undefined) {
+    draft.reply = { kind: "conflict", code: "secretMissing", message: missing } satisfies SubmitDecision;
     return;
   }
   const sail: SailRecord = {

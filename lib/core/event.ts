@@ -50,6 +50,8 @@ export type EventKind =
   | "stepCancelled"
   | "stepSkipped"
   | "stepUpstreamFailed"
+  | "secretSet"
+  | "secretRemoved"
   | "tokenCreated"
   | "tokenRevoked"
   | "deckStarted"

@@ -34,6 +34,9 @@ export type Input =
     readonly expiresMs: number | null;
   }
   | { readonly kind: "revokeToken"; readonly id: string }
+  /** `sealed`: never the value itself, inputs are kept and told. */
+  | { readonly kind: "setSecret"; readonly name: string; readonly sealed: string }
+  | { readonly kind: "removeSecret"; readonly name: string; readonly force: boolean }
   | {
     readonly kind: "putDefinition";
     readonly hash: string;

@@ -63,6 +63,8 @@ export interface Assignment {
   /** The sailor has reported it before: when it knows nothing of it now, it is lost and not to be started. */
   readonly known: boolean;
   readonly spec: TaskSpec;
+  /** Values of the secrets that the task names, for its environment and files. Only on the wire, and never kept. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export interface Hello {

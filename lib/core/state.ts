@@ -13,6 +13,7 @@ import type { EventRecord } from "./event.ts";
 import type { MastLive, MastRecord } from "./mast.ts";
 import { isSailFinal } from "./sail.ts";
 import type { SailRecord, SailState, SpecRecord } from "./sail.ts";
+import type { SecretRecord } from "./secret.ts";
 import type { TokenRecord } from "./token.ts";
 import type { Definition, Plan } from "./workflow/plan.ts";
 import { definitionOf } from "./workflow/plan.ts";
@@ -41,6 +42,7 @@ export interface Records {
   readonly idempotency: IdempotencyRecord;
   readonly cluster: ClusterRecord;
   readonly token: TokenRecord;
+  readonly secret: SecretRecord;
   readonly definition: DefinitionRecord;
   readonly workflow: WorkflowRecord;
   readonly run: RunRecord;
@@ -94,6 +96,7 @@ export class State {
   /** Digest to the token's id. */
   readonly tokensByDigest = new Map<string, string>();
   cluster: ClusterRecord | undefined;
+  readonly secrets = new Map<string, SecretRecord>();
   readonly definitions = new Map<string, DefinitionRecord>();
   readonly workflows = new Map<string, WorkflowRecord>();
   readonly runs = new Map<string, RunRecord>();
@@ -145,6 +148,8 @@ export class State {
         return put(this.idempotency, change.id, change.value);
       case "token":
         return this.#applyToken(change.id, change.value);
+      case "secret":
+        return put(this.secrets, change.id, change.value);
       case "definition":
         return put(this.definitions, change.id, change.value);
       case "workflow":
@@ -189,6 +194,7 @@ export class State {
       event: this.events,
       idempotency: this.idempotency,
       token: this.tokens,
+      secret: this.secrets,
       definition: this.definitions,
       workflow: this.workflows,
       run: this.runs,

@@ -4,6 +4,7 @@
  */
 import type { SailRecord, SpecRecord } from "../core/sail.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
+import type { SubmitConflict } from "../core/decide_submit.ts";
 import type { OriginalFields } from "../core/sail.ts";
 import type { MastLive, MastRecord } from "../core/mast.ts";
 import type { AttemptRecord } from "../core/attempt.ts";
@@ -12,7 +13,15 @@ import type { Link } from "../contracts/link.ts";
 import type { VersionedRecord } from "../core/migrate.ts";
 import type { WorkflowApi } from "./workflow_api.ts";
 import type { BackupHeader } from "../messages/backup.ts";
-import type { DeckInfo, EventView, NodeView, TaskDetailView, TaskView, TokenView } from "../messages/api.ts";
+import type {
+  DeckInfo,
+  EventView,
+  NodeView,
+  SecretView,
+  TaskDetailView,
+  TaskView,
+  TokenView,
+} from "../messages/api.ts";
 
 export interface NewTask {
   /** Null: the deck makes one. */
@@ -28,7 +37,12 @@ export type Unavailable = { readonly kind: "unavailable"; readonly message: stri
 
 export type SubmitReply =
   | { readonly kind: "accepted"; readonly sail: SailRecord; readonly created: boolean }
-  | { readonly kind: "conflict"; readonly code: "idInUse" | "nameInUse"; readonly message: string }
+  | { readonly kind: "conflict"; readonly code: SubmitConflict; readonly message: string }
+  | Unavailable;
+
+export type SecretReply =
+  | { readonly kind: "set"; readonly secret: SecretView }
+  | { readonly kind: "conflict"; readonly message: string }
   | Unavailable;
 
 export type BatchReply =
@@ -167,6 +181,12 @@ export interface DeckApi extends WorkflowApi {
   findToken(
     digest: string,
   ): { readonly id: string; readonly role: Role; readonly expiresMs: number | null } | undefined;
+
+  /** The value is sealed before anything is kept of it. */
+  setSecret(name: string, value: string): Promise<SecretReply>;
+  removeSecret(name: string, force: boolean): Promise<CommandReply>;
+  /** By name. */
+  listSecrets(): readonly SecretView[];
 
   /** By id, by name (a live one first, then the newest), or by the beginning of an id. */
   findTask(reference: string): Found<TaskDetailView>;

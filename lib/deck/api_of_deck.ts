@@ -4,6 +4,7 @@ import type { Cron } from "../contracts/cron.ts";
 import type { Link } from "../contracts/link.ts";
 import type { Random } from "../contracts/random.ts";
 import type { NodeDecision } from "../core/decide_node.ts";
+import type { RemoveSecretDecision, SecretDecision } from "../core/decide_secret.ts";
 import type { OpenBatchDecision, StopDecision, SubmitDecision } from "../core/decide_submit.ts";
 import type { RevokeDecision, TokenDecision } from "../core/decide_token.ts";
 import type { VersionedRecord } from "../core/migrate.ts";
@@ -18,10 +19,11 @@ import type { Loop } from "./loop.ts";
 import { RECORD_VERSION } from "./records.ts";
 import * as reads from "./reads.ts";
 import type { Schedules } from "./schedules.ts";
+import type { Secrets } from "./secrets.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
 import { createWorkflowApi } from "./workflow_api_of_deck.ts";
-import { latestAttempt, nodeView, rfc3339, taskDetailView, tokenView } from "./views.ts";
+import { latestAttempt, nodeView, rfc3339, secretView, taskDetailView, tokenView } from "./views.ts";
 
 /** Tasks of a batch that are in the mailbox at the same time. */
 const BATCH_PIECE = 500;
@@ -37,6 +39,7 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly schedules: Schedules;
+  readonly secrets: Secrets;
   readonly cron: Cron;
   readonly info: {
     readonly version: string;
@@ -75,6 +78,19 @@ export function createApi(parts: ApiParts): DeckApi {
     listTokens: () => [...committed.tokens.values()].map(tokenView),
     findToken: (digest) => committed.tokens.get(committed.tokensByDigest.get(digest) ?? ""),
 
+    async setSecret(name, value) {
+      let sealed: string;
+      try {
+        sealed = await parts.secrets.seal(name, value);
+      } catch (error) {
+        return { kind: "conflict", message: (error as Error).message };
+      }
+      const set = await ask<SecretDecision>(loop, { kind: "setSecret", name, sealed });
+      return set.kind === "set" ? { kind: "set", secret: secretView(set.secret) } : set;
+    },
+    removeSecret: (name, force) => ask<RemoveSecretDecision>(loop, { kind: "removeSecret", name, force }),
+    listSecrets: () => [...committed.secrets.values()].sort((a, b) => a.name < b.name ? -1 : 1).map(secretView),
+
     findTask: (reference) =>
       mapFound(reads.findSail(committed, reference), (sail) => taskDetailView(committed, settings, sail)),
     findNode: (reference) => mapFound(reads.findMast(committed, reference), (mast) => nodeView(committed, mast)),
@@ -88,11 +104,14 @@ export function createApi(parts: ApiParts): DeckApi {
 
     async openLogs(sailId, request) {
       const { sessionId, attemptId } = streamTarget(committed, sessions, sailId, request.attempt);
-      return await streams.openLogs(sessionId, attemptId, request);
+      const stream = await streams.openLogs(sessionId, attemptId, request);
+      const output = parts.secrets.hideInOutput(sailId, stream)[Symbol.asyncIterator]();
+      return { [Symbol.asyncIterator]: () => output, close: () => stream.close() };
     },
     async openExec(sailId, request) {
       const { sessionId, attemptId } = streamTarget(committed, sessions, sailId, null);
-      return await streams.openExec(sessionId, attemptId, request);
+      const exec = await streams.openExec(sessionId, attemptId, request);
+      return { ...exec, output: parts.secrets.hideInOutput(sailId, exec.output) };
     },
 
     acceptSession(link: Link, remoteIp: string) {

@@ -8,6 +8,7 @@ import type { Verify } from "../contracts/keys.ts";
 import type { Dialer } from "../contracts/link.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Random } from "../contracts/random.ts";
+import type { SecretBox } from "../contracts/secret_box.ts";
 import type { Store } from "../contracts/store.ts";
 import { createMemory } from "../core/decide.ts";
 import type { EventKind, EventRecord } from "../core/event.ts";
@@ -23,6 +24,7 @@ import { keepNoBackup, openRecords } from "../session/open_records.ts";
 import { buildStates, changesOf, DECK_RECORDS } from "./records.ts";
 import type { Schedules } from "./schedules.ts";
 import { startSchedules } from "./schedules.ts";
+import { openSecrets } from "./secrets.ts";
 import { createSessions } from "./sessions.ts";
 import { createStreamRelay } from "./streams.ts";
 
@@ -38,6 +40,8 @@ export interface DeckOptions {
   /** Judges the proofs of nodes. */
   readonly verify: Verify;
   readonly cron: Cron;
+  /** Absent: this deck keeps no secrets, and says so. */
+  readonly secretBox?: SecretBox;
   /** `host:port` of sailors to dial, each with the token of its own listener, if it has one. */
   readonly workers: readonly { readonly address: string; readonly tls?: boolean; readonly token?: string }[];
   readonly settings: Omit<Settings, "clusterId" | "term">;
@@ -65,12 +69,14 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   const world = { state: working, settings, memory: createMemory() };
   const stopping = new AbortController();
 
+  const secrets = await openSecrets({ box: options.secretBox, working, logger });
   const streams = createStreamRelay({ logger, clock, isOpen: (sessionId) => sessions.has(sessionId) });
   const sessions = createSessions({
     loop: () => loop,
     working,
     clusterId,
     verify: options.verify,
+    secrets,
     term,
     clock,
     random,
@@ -146,7 +152,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   };
   return {
     api: createApi({
-      ...{ loop, committed, settings, sessions, streams, feed, figures, clock, random, info, schedules },
+      ...{ loop, committed, settings, sessions, streams, feed, figures, clock, random, info, schedules, secrets },
       cron: options.cron,
     }),
     term,

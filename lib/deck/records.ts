@@ -18,6 +18,7 @@ const KINDS: Readonly<Record<RecordKind, true>> = {
   idempotency: true,
   cluster: true,
   token: true,
+  secret: true,
   definition: true,
   workflow: true,
   run: true,

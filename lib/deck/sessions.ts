@@ -17,6 +17,7 @@ import { createAdmission } from "./admission.ts";
 import type { FrameOrder } from "../session/frame_order.ts";
 import { createFrameOrder } from "../session/frame_order.ts";
 import type { Loop } from "./loop.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** For the proof, too. */
 const HELLO_WITHIN_MS = 10_000;
@@ -62,6 +63,7 @@ export function createSessions(options: {
   readonly clusterId: string;
   readonly term: number;
   readonly verify: Verify;
+  readonly secrets: Pick<Secrets, "fill" | "hideInReports">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -76,7 +78,14 @@ export function createSessions(options: {
     if (session.link.buffered() > BUFFERED_BYTES_MAX) {
       return session.link.close("the sailor does not read");
     }
-    session.link.send(session.order.write(message));
+    session.link.send(session.order.write(withSecrets(message)));
+  }
+
+  /** Their values come in here, the last place before the wire. */
+  function withSecrets(message: DeckMessage): DeckMessage {
+    if (message.kind !== "assign" && message.kind !== "welcome") return message;
+    if (!message.assignments.some(({ spec }) => spec.secrets)) return message;
+    return { ...message, assignments: message.assignments.map(options.secrets.fill) };
   }
 
   function close(sessionId: string, reason: string): void {
@@ -119,7 +128,7 @@ export function createSessions(options: {
           kind: "reports",
           sessionId: session.id,
           nodeId: session.nodeId!,
-          reports: message.reports,
+          reports: options.secrets.hideInReports(message.reports),
           hello: null,
         });
       case "heartbeat": {
@@ -146,7 +155,14 @@ export function createSessions(options: {
 
   function admit(session: Session, hello: Hello, staticAddress: string | null, remoteIp: string): void {
     session.nodeId = hello.nodeId;
-    options.loop().post({ kind: "hello", sessionId: session.id, hello, staticAddress, remoteIp });
+    const attempts = [...options.secrets.hideInReports(hello.attempts)];
+    options.loop().post({
+      kind: "hello",
+      sessionId: session.id,
+      hello: { ...hello, attempts },
+      staticAddress,
+      remoteIp,
+    });
   }
 
   function heard(session: Session) {

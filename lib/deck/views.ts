@@ -7,9 +7,18 @@ import type { MastRecord } from "../core/mast.ts";
 import { choose } from "../core/rudder/rudder.ts";
 import { SCHEDULERS } from "../core/rudder/schedulers.ts";
 import type { SailRecord } from "../core/sail.ts";
+import type { SecretRecord } from "../core/secret.ts";
 import type { State } from "../core/state.ts";
 import type { TokenRecord } from "../core/token.ts";
-import type { AttemptView, EventView, NodeView, TaskDetailView, TaskView, TokenView } from "../messages/api.ts";
+import type {
+  AttemptView,
+  EventView,
+  NodeView,
+  SecretView,
+  TaskDetailView,
+  TaskView,
+  TokenView,
+} from "../messages/api.ts";
 
 const EVENTS_OF_TASK_MAX = 100;
 
@@ -110,6 +119,10 @@ export function eventView(event: EventRecord): EventView {
 export function tokenView(token: TokenRecord): TokenView {
   const { id, name, role } = token;
   return { id, name, role, createdAt: rfc3339(token.createdMs), expiresAt: timeOrNull(token.expiresMs) };
+}
+
+export function secretView({ name, revision, createdMs, updatedMs }: SecretRecord): SecretView {
+  return { name, revision, createdAt: rfc3339(createdMs), updatedAt: rfc3339(updatedMs) };
 }
 
 export function nodeView(state: State, mast: MastRecord): NodeView {

@@ -20,6 +20,7 @@ import type { MetricsRegistry } from "./prometheus.ts";
 import { backupRoute, healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
 import { runRoutes } from "./run_routes.ts";
 import { taskRoutes } from "./task_routes.ts";
+import { secretRoutes } from "./secret_routes.ts";
 import { tokenRoutes } from "./token_routes.ts";
 import { workflowRoutes } from "./workflow_routes.ts";
 
@@ -52,6 +53,7 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
     backupRoute(deck),
     ...infoRoutes(deck, () => openApiDocument(routes, version)),
     ...healthRoutes(() => deck.notReady(), () => deck.metrics().expose() + edge.metrics.expose()),
+    ...secretRoutes(deck),
     ...tokenRoutes({ deck, clock, onRevoked: () => access.revoked() }),
     ...sessionRoutes(upgrade, deck),
   ];

@@ -21,6 +21,7 @@ export type ProblemCode =
   | "conflict"
   | "idInUse"
   | "nameInUse"
+  | "secretMissing"
   | "keyReused"
   | "noContainer"
   | "tooLarge"

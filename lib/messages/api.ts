@@ -147,6 +147,16 @@ export const tokenCreateRequest = z.strictObject({
   expires: z.string().max(32).optional().describe("a duration such as 30d; never by default"),
 });
 
+/** A secret that the deck keeps; its value is never shown. */
+export const secretView = z.object({
+  name: z.string(),
+  revision: z.number().int().describe("raised with each new value"),
+  createdAt: time,
+  updatedAt: time,
+});
+export const secretList = z.object({ secrets: z.array(secretView) });
+export const secretRequest = z.strictObject({ value: z.string() });
+
 export const deckInfo = z.object({
   version: z.string(),
   commit: z.string(),
@@ -181,6 +191,7 @@ export type DeckInfo = z.infer<typeof deckInfo>;
 export type TokenView = z.infer<typeof tokenView>;
 export type TokenCreated = z.infer<typeof tokenCreated>;
 export type TokenCreateRequest = z.input<typeof tokenCreateRequest>;
+export type SecretView = z.infer<typeof secretView>;
 export type Problem = z.infer<typeof problem>;
 
 /**

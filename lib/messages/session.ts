@@ -116,6 +116,8 @@ const report: z.ZodType<AttemptReport> = z.object({
   result: result.optional(),
 });
 
+const SECRET_CHARS_MAX = 64 * 1024;
+
 const assignment: z.ZodType<Assignment> = z.object({
   attemptId: id,
   sailId: id,
@@ -124,6 +126,7 @@ const assignment: z.ZodType<Assignment> = z.object({
   graceMs: z.number().nonnegative().max(DAY_MS),
   known: z.boolean(),
   spec: taskSpec,
+  secrets: z.record(z.string().max(256), z.string().max(SECRET_CHARS_MAX)).optional(),
 });
 
 const FIGURES_MAX = 256;

@@ -74,6 +74,7 @@ export const taskSpec: z.ZodType<TaskSpec> = z.looseObject({
   runtime: z.enum(["docker", "process", "http"]),
   maxRestarts: z.number().int().min(0),
   reschedule: z.union([z.boolean(), z.literal("lost")]),
+  secrets: z.array(z.looseObject({ name: string.min(1), file: string.nullable() })).max(1024).optional(),
   files: z.array(z.looseObject({ path: string, content: string, mode: z.number().int().min(0).max(0o7777) })).max(1024),
   step: stepTask.optional(),
   http: httpRequest.optional(),

@@ -127,6 +127,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
     if (known && !ofCluster(known)) return taking.report([clash(assignment, known)]);
     if (known) {
       if (assignment.desired === "stop") await known.stop(assignment.graceMs);
+      else if (assignment.secrets) known.giveSecrets(assignment.secrets);
       // The deck asks about one that has ended: it has lost what it was told.
       if (known.entry.outcome) known.repeat();
       return;
@@ -144,12 +145,12 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
       };
     } // The journal does not know it, but the deck was told of it: a container that is still there is adopted, none is made.
     else if (assignment.known) entry.phase = "started";
-    const supervisor = await fleet.add(entry, { spec, original: null, originalEventId: null });
+    const supervisor = await fleet.add(entry, { spec, original: null, originalEventId: null }, assignment.secrets);
     if (entry.outcome) changed(supervisor);
   }
 
   const runtimesAway = () => [...options.fleet().lost()].map((runtime) => runtime.kind).filter(isOfHost);
-  const abilities = ["steps", ...runtimes.some((r) => r.kind === "http") ? ["http"] : []];
+  const abilities = ["steps", "secrets", ...runtimes.some((r) => r.kind === "http") ? ["http"] : []];
 
   return {
     changed,

@@ -72,7 +72,7 @@ export class Fleet {
   }
 
   /** Journals it, then goes on with it. The caller has made sure that it is new. */
-  async add(entry: Entry, document: EntryDocument): Promise<Supervisor> {
+  async add(entry: Entry, document: EntryDocument, secrets?: Readonly<Record<string, string>>): Promise<Supervisor> {
     const added = this.#o.journal.add(entry, document);
     this.#adding.set(entry.attemptId, added.catch(() => {}));
     try {
@@ -80,7 +80,7 @@ export class Fleet {
     } finally {
       this.#adding.delete(entry.attemptId);
     }
-    return this.#supervise(entry, document);
+    return this.#supervise(entry, document, secrets);
   }
 
   /** The newest attempt of a task. */
@@ -125,11 +125,12 @@ export class Fleet {
     for (const supervisor of this.all()) supervisor.close();
   }
 
-  #supervise(entry: Entry, document: EntryDocument): Supervisor {
+  #supervise(entry: Entry, document: EntryDocument, secrets?: Readonly<Record<string, string>>): Supervisor {
     const { runtimes, journal, prober, gate, clock, logger, onChange } = this.#o;
     const supervisor = new Supervisor({
       entry,
       spec: document.spec,
+      ...(secrets ? { secrets } : {}),
       runtime: runtimes.find((r) => r.kind === document.spec.runtime) ?? runtimes[0],
       journal,
       prober,

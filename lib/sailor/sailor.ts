@@ -286,7 +286,9 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
     },
     async inspectRaw(sailId) {
       const supervisor = fleet.ofSail(sailId);
-      return supervisor && await supervisor.runtime.inspectRaw(supervisor.name);
+      if (!supervisor) return undefined;
+      const names = (supervisor.spec.secrets ?? []).map(({ name }) => name);
+      return redacted(await supervisor.runtime.inspectRaw(supervisor.name), new Set(names));
     },
     stats,
     notReady() {
@@ -301,4 +303,18 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
       await options.store.close();
     },
   };
+}
+
+/** A runtime's document shows the environment: what is in there from secrets is left out. */
+function redacted(document: unknown, names: ReadonlySet<string>): unknown {
+  if (names.size === 0) return document;
+  if (typeof document === "string") {
+    const name = document.slice(0, Math.max(0, document.indexOf("=")));
+    return names.has(name) ? `${name}=***` : document;
+  }
+  if (Array.isArray(document)) return document.map((each) => redacted(each, names));
+  if (typeof document !== "object" || document === null) return document;
+  return Object.fromEntries(
+    Object.entries(document).map(([key, value]) => [key, names.has(key) ? "***" : redacted(value, names)]),
+  );
 }

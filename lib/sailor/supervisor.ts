@@ -21,6 +21,7 @@ import { containerSpec } from "./container_spec.ts";
 import type { Gate } from "./gate.ts";
 import type { HealthWatch } from "./health.ts";
 import { watchHealth } from "./health.ts";
+import { LOCAL } from "./journal.ts";
 import type { Entry, Journal, Outcome } from "./journal.ts";
 import { outputTail } from "./output_tail.ts";
 import type { Slots } from "./slots.ts";
@@ -37,6 +38,8 @@ const RESULT_TRIES_MAX = 3;
 export interface SupervisorOptions {
   readonly entry: Entry;
   readonly spec: TaskSpec;
+  /** Values that came with its assignment; absent: none came yet. Never written down. */
+  readonly secrets?: Readonly<Record<string, string>>;
   readonly runtime: Runtime;
   readonly journal: Journal;
   readonly prober: Prober;
@@ -73,6 +76,7 @@ export class Supervisor {
   #over: boolean;
   #result: StepResult | undefined;
   #resultTries = 0;
+  #secrets: Readonly<Record<string, string>> | undefined;
   #working = false;
   #wanted = false;
   #closed = false;
@@ -81,6 +85,7 @@ export class Supervisor {
     this.#o = options;
     this.entry = options.entry;
     this.spec = options.spec;
+    this.#secrets = options.secrets;
     this.#over = this.entry.outcome !== null && (this.entry.acknowledged || !this.#lacksResult());
     this.runtime = options.runtime;
     this.name = containerName(this.entry.owner, this.entry.sailId, this.entry.number);
@@ -114,6 +119,12 @@ export class Supervisor {
     if (this.#working || this.#closed) return;
     this.#working = true;
     void this.#work();
+  }
+
+  /** After a restart of the sailor they come again with the deck's list. */
+  giveSecrets(secrets: Readonly<Record<string, string>>): void {
+    this.#secrets = secrets;
+    this.wake();
   }
 
   /** Wanted no more. Resolves once that is durable. */
@@ -229,6 +240,10 @@ export class Supervisor {
       await this.#journalStarted();
       return "again";
     }
+    if (spec.secrets && !this.#secrets && entry.owner !== LOCAL) {
+      this.#tell({ message: "waits for its secrets from the deck" });
+      return "wait";
+    }
     try {
       await this.#admitted();
       if (spec.pull === "always") await this.#pullImage();
@@ -247,7 +262,7 @@ export class Supervisor {
     const create = () =>
       this.#o.slots.use(async () =>
         // Asked anew: since the first time links may have been turned, and a pull takes its time.
-        await this.runtime.create(containerSpec(this.name, this.entry, await this.#admitted()), signal)
+        await this.runtime.create(containerSpec(this.name, this.entry, await this.#admitted(), this.#secrets), signal)
       );
     try {
       await create();
@@ -265,6 +280,9 @@ export class Supervisor {
     if (obstacle) throw new RuntimeError("invalid", obstacle);
     // A sailor without the runtime has no other to offer: an image is no program of the host.
     if (runtime.kind !== spec.runtime) throw new RuntimeError("invalid", `this sailor has no ${spec.runtime} runtime`);
+    if (spec.secrets && this.entry.owner === LOCAL) {
+      throw new RuntimeError("invalid", "secrets are kept by a deck: give the task to one");
+    }
     const admission = await this.#o.gate(spec);
     if (admission.kind === "refused") throw new RuntimeError("invalid", admission.message);
     return admission.spec;

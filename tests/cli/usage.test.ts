@@ -9,13 +9,16 @@ const COMMANDS = allCommands(buildProgram({ io: fakeIo(), exitCode: 0 }, []))
 
 Deno.test("the command line has the commands that it should", () => {
   const expected =
-    "deck sailor dev run status stop logs exec mast workflow events completions token cert backup restore".split(
+    "deck sailor dev run status stop logs exec mast workflow events completions secret token cert backup restore".split(
       " ",
     );
   const verbs = [
     "mast drain",
     "mast resume",
     "mast rm",
+    "secret set",
+    "secret ls",
+    "secret rm",
     "token create",
     "token list",
     "token revoke",

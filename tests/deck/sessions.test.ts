@@ -25,6 +25,7 @@ class Rig {
   readonly sessions: Sessions = createSessions({
     clusterId: "cluster-1",
     verify: testVerify,
+    secrets: { fill: (assignment) => assignment, hideInReports: (reports) => reports },
     loop: () => ({
       post: (input) => void this.inputs.push(input),
       request: () => Promise.reject(new Error("sessions ask nothing")),

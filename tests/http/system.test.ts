@@ -107,6 +107,7 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
   );
   assert.deepEqual(listed.sort(), [
     "DELETE /v1/nodes/{ref}",
+    "DELETE /v1/secrets/{name}",
     "DELETE /v1/tasks/{ref}",
     "DELETE /v1/tokens/{ref}",
     "DELETE /v1/workflows/{name}",
@@ -122,6 +123,7 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
     "GET /v1/runs",
     "GET /v1/runs/{ref}",
     "GET /v1/runs/{ref}/source",
+    "GET /v1/secrets",
     "GET /v1/tasks",
     "GET /v1/tasks/{ref}",
     "GET /v1/tasks/{ref}/exec",
@@ -143,6 +145,7 @@ Deno.test("the OpenAPI document lists every route of /v1, and its references res
     "POST /v1/tokens",
     "POST /v1/workflows/{name}/pause",
     "POST /v1/workflows/{name}/unpause",
+    "PUT /v1/secrets/{name}",
     "PUT /v1/workflows/{name}",
   ]);
   for (const route of listed) {

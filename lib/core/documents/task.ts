@@ -298,6 +298,16 @@ export const file = z.union([
 export const environment = mapOf(safeKey(ENV_NAME, "a variable's name"), scalar, 256);
 export const labelMap = mapOf(safeKey(LABEL_KEY, "a label's key"), z.string().max(1024), 64);
 
+export const secretName = safeKey(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "a secret's name, such as DB_URL");
+
+/** `[DB_URL]`, each as the variable of its name, or `{ DB_URL: { file: /run/db } }`; `{}` is the variable again. */
+export const secretUses = z.union([
+  z.array(secretName).max(256).transform((names) => names.map((name): SecretUse => ({ name, file: null }))),
+  mapOf(secretName, z.strictObject({ file: filePath.optional() }), 256).transform((uses) =>
+    Object.entries(uses).map(([name, { file = null }]): SecretUse => ({ name, file }))
+  ),
+]);
+
 /** The task document as users write it. Parsing gives a `TaskSpec`; unknown keys are refused. */
 export const taskDocument = z.strictObject({
   name: z.string().regex(NAME, "a name has 1 to 128 letters, digits, _ . or -, and begins with a letter or digit"),
@@ -324,6 +334,7 @@ export const taskDocument = z.strictObject({
   maxRestarts: z.number().int().min(0).max(1_000_000).optional(),
   reschedule: z.union([z.boolean(), z.literal("lost")]).optional(),
   files: mapOf(filePath, file, 64).optional(),
+  secrets: secretUses.optional(),
 }).transform((value, context): TaskSpec => {
   const runtime = value.runtime ?? "docker";
   const problem = (message: string, path: string[]) => context.addIssue({ code: "custom", message, path });
@@ -373,6 +384,7 @@ export const taskDocument = z.strictObject({
     maxRestarts: value.maxRestarts ?? 3,
     reschedule: value.reschedule ?? "lost",
     files,
+    ...(value.secrets?.length ? { secrets: value.secrets } : {}),
   };
   const specBytes = byteLength(JSON.stringify(spec));
   if (specBytes > SPEC_BYTES_MAX) {
@@ -425,6 +437,15 @@ export function describeTask(spec: TaskSpec): TaskDocument {
       f.mode === 0o644 ? f.content : { content: f.content, mode: `0${f.mode.toString(8).padStart(3, "0")}` },
     ])),
     spec.files.length === 0,
+  );
+  const { secrets = [] } = spec;
+  const asFiles = secrets.some(({ file }) => file !== null);
+  put(
+    "secrets",
+    asFiles
+      ? Object.fromEntries(secrets.map(({ name, file }) => [name, file === null ? {} : { file }]))
+      : secrets.map(({ name }) => name),
+    secrets.length === 0,
   );
   return document as TaskDocument;
 }

@@ -5,7 +5,7 @@
  * workflow/validate.ts; texts with `${{ }}` stay as they were written until a step starts.
  */
 import { z } from "zod";
-import { duration, ENV_NAME, environment, file, filePath, mapOf, safeKey } from "./task.ts";
+import { duration, environment, file, filePath, mapOf, safeKey, secretUses } from "./task.ts";
 import type { SecretUse } from "./task.ts";
 
 export const STEPS_MAX = 10_000;
@@ -147,7 +147,6 @@ export const STEP_ID = /^[A-Za-z][A-Za-z0-9_-]{0,47}$/;
 const KEY = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const stepId = safeKey(STEP_ID, "a step's name: a letter, then letters, digits, _ or -, 48 at most");
 const key = safeKey(KEY, "a name: a letter or _, then letters, digits or _, 64 at most");
-const secretName = safeKey(ENV_NAME, "a secret's name, such as DB_URL");
 
 const text = z.string().max(16_384);
 const expression = z.string().min(1).max(4_096);
@@ -170,13 +169,6 @@ const param = z.strictObject({
   description: p.description ?? null,
 }));
 const params = mapOf(key, param, 256);
-
-const secrets = z.union([
-  z.array(secretName).max(256).transform((names) => names.map((name): SecretUse => ({ name, file: null }))),
-  mapOf(secretName, z.strictObject({ file: filePath }), 256).transform((uses) =>
-    Object.entries(uses).map(([name, { file }]): SecretUse => ({ name, file }))
-  ),
-]);
 
 const retryKeys = z.strictObject({
   limit: z.number().int().min(0).max(1_000).optional(),
@@ -229,7 +221,7 @@ const stepShape = {
   needs: z.array(need).max(STEPS_MAX).optional(),
   when: expression.optional(),
   env: environment.optional(),
-  secrets: secrets.optional(),
+  secrets: secretUses.optional(),
   matrix: matrix.optional(),
   forEach: expression.optional(),
   maxParallel: z.number().int().min(1).max(INSTANCES_MAX).optional(),
@@ -282,7 +274,7 @@ export const workflowDocument = z.strictObject({
   description: text.optional(),
   params: params.optional(),
   env: environment.optional(),
-  secrets: secrets.optional(),
+  secrets: secretUses.optional(),
   schedule: schedule.optional(),
   concurrency: concurrency.optional(),
   timeout: duration.optional(),

@@ -35,6 +35,8 @@ function describe(reason: RefusalReason, group: readonly Refusal[], demand: Dema
     }
     case "steps":
       return `${one ? "is" : "are"} too old for workflow steps`;
+    case "secrets":
+      return `${one ? "is" : "are"} too old for secrets`;
     case "http":
       return `${one ? "does" : "do"} not make http requests (--no-http)`;
     case "constraint":

@@ -37,6 +37,7 @@ export type RefusalReason =
   | "runtimeAway"
   | "steps"
   | "http"
+  | "secrets"
   | "constraint"
   | "bind"
   | "hostNetwork"
@@ -122,7 +123,7 @@ export function examine(
 }
 
 /** What the node cannot do at all, or not now. A request needs none of its runtimes. */
-function lacks(mast: MastRecord, live: MastLive, { runtime, step }: TaskSpec): Refusal | undefined {
+function lacks(mast: MastRecord, live: MastLive, { runtime, step, secrets }: TaskSpec): Refusal | undefined {
   if (runtime !== "http") {
     if (!mast.runtimes.includes(runtime)) return refusal("runtime", 0, runtime);
     if (live.runtimesAway?.includes(runtime)) return refusal("runtimeAway", 0, runtime);
@@ -130,6 +131,7 @@ function lacks(mast: MastRecord, live: MastLive, { runtime, step }: TaskSpec): R
   const can = (ability: string) => mast.abilities?.includes(ability) === true;
   // An older sailor would run something else, or could not even read it.
   if ((step || runtime === "http") && !can("steps")) return refusal("steps");
+  if (secrets && !can("secrets")) return refusal("secrets");
   return runtime === "http" && !can("http") ? refusal("http") : undefined;
 }
 

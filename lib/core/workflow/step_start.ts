@@ -7,6 +7,7 @@ import type { Scalar, StepAction } from "../documents/workflow.ts";
 import { INSTANCES_MAX } from "../documents/workflow.ts";
 import { parseDuration } from "../documents/units.ts";
 import type { SailRecord } from "../sail.ts";
+import { missingSecret } from "../secret.ts";
 import { pendingStep, putStep } from "./changes.ts";
 import type { Value } from "./expression.ts";
 import { textOf } from "./expression.ts";
@@ -142,6 +143,8 @@ function begin(world: World, draft: Draft, run: RunRecord, step: StepRecord, act
 
 function startTask(world: World, draft: Draft, scene: Scene, step: StepRecord): void {
   const spec = taskOfStep(scene, scene.plan.byId.get(step.step)!);
+  const missing = missingSecret(scene.state, spec);
+  if (missing !== undefined) throw new FillError(missing);
   const id = stepTaskId(step.runId, step.step, step.instance, step.attempts);
   putStep(draft, step, { state: "queued", taskId: id, started: step.started, healthy: false });
   const sail: SailRecord = {
