@@ -8,7 +8,7 @@ import { withData } from "./listen.ts";
 import { type DeckOptions, defaultDataDir, portOf, type Running, type SailorOptions } from "./options.ts";
 import { type SailorFlags, sailorOptions, withBounds } from "./sailor.ts";
 
-type DevFlags = DeckFlags & Pick<SailorFlags, "runtime" | "allowBinds" | "allowHostNetwork">;
+type DevFlags = DeckFlags & Pick<SailorFlags, "runtime" | "allowBinds" | "allowHostNetwork" | "http">;
 
 const LOOPBACK = "127.0.0.1";
 

@@ -74,6 +74,8 @@ export interface SailorOptions extends ListenOptions {
   /** Absolute paths of this machine that tasks may bind, and what lies under them. */
   readonly allowBinds: readonly string[];
   readonly allowHostNetwork: boolean;
+  /** Make requests that steps of workflows ask for. */
+  readonly http: boolean;
   /** Kept free for the machine itself. */
   readonly reserveCpuCores: number;
   readonly reserveMemoryBytes: number;

@@ -17,6 +17,8 @@ export interface SailorFlags extends ListenFlags {
   readonly runtime: string;
   readonly allowBinds?: readonly string[];
   readonly allowHostNetwork?: boolean;
+  /** Commander's way to say --no-http. */
+  readonly http?: boolean;
   readonly reserveCpu: string;
   readonly reserveMemory: string;
   readonly advertiseHost?: string;
@@ -55,7 +57,8 @@ export function withBounds(command: Command): Command {
       "let tasks bind this directory or file of the host and what is under it",
       collect,
     )
-    .option("--allow-host-network", "let tasks use the host's network");
+    .option("--allow-host-network", "let tasks use the host's network")
+    .option("--no-http", "make no http requests for workflows");
 }
 
 async function sailor(context: Context, flags: SailorFlags, args: readonly string[]): Promise<number> {
@@ -84,6 +87,7 @@ export function sailorOptions(context: Context, flags: SailorFlags): SailorOptio
     runtimes: namesOf("--runtime", flags.runtime, RUNTIMES),
     allowBinds: bindPathsOf("--allow-binds", flags.allowBinds ?? []),
     allowHostNetwork: flags.allowHostNetwork === true,
+    http: flags.http !== false,
     reserveCpuCores: coresOf("--reserve-cpu", flags.reserveCpu),
     reserveMemoryBytes: sizeOf("--reserve-memory", flags.reserveMemory),
     advertiseHost: flags.advertiseHost ?? null,

@@ -47,6 +47,10 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
         await openRuntime(kind, { options, nodeId: identity.nodeId, dataDir: dataDir.path, clock, logger }),
       );
     }
+    if (options.http) {
+      const { createHttpRuntime } = await import("../adapters/http_runtime.ts");
+      runtimes.push(createHttpRuntime({ nodeId: identity.nodeId, clock, caCerts: options.caCerts }));
+    }
     const store = options.dbType === "persistent"
       ? await openDenoKvStore({ path: join(dataDir.path, "journal.kv"), clock, logger })
       : openMemoryStore({ clock });

@@ -110,6 +110,7 @@ Deno.test("sailorOptions() reads all its flags", () => {
     runtimes: ["docker", "process"],
     allowBinds: ["/srv", "/data"],
     allowHostNetwork: true,
+    http: true,
     reserveCpuCores: 0.5,
     reserveMemoryBytes: 512 * 2 ** 20,
     advertiseHost: "host-a.example",
@@ -119,6 +120,7 @@ Deno.test("sailorOptions() reads all its flags", () => {
 });
 
 Deno.test("a sailor allows nothing of its host unless told, and --allow-binds takes absolute paths", async () => {
+  assert.equal(sailorOptions(context(), { ...SAILOR, http: false }).http, false);
   const { runtimes, allowBinds, allowHostNetwork } = sailorOptions(context(), SAILOR);
   assert.deepEqual({ runtimes, allowBinds, allowHostNetwork }, {
     runtimes: ["docker"],

@@ -40,6 +40,8 @@ export interface Features {
   readonly echoCommand: readonly string[];
   /** Prints the mode and the text of the file that `files` placed. */
   readonly files: boolean;
+  /** Names of tests that say nothing about this subject, for whoever runs no programs. */
+  readonly except?: readonly string[];
 }
 
 export const PATIENT_MS = 10_000;
@@ -47,7 +49,9 @@ export const PATIENT_MS = 10_000;
 export type Define = (name: string, fn: () => Promise<void>) => void;
 
 export function runtimeContract(define: Define, create: () => Promise<Subject>, features: Features): void {
-  const test = (name: string, fn: (subject: Subject, runtime: Runtime) => Promise<void>) =>
+  const excepted = new Set(features.except);
+  const test = (name: string, fn: (subject: Subject, runtime: Runtime) => Promise<void>) => {
+    if (excepted.delete(name)) return;
     define(name, async () => {
       const subject = await create();
       try {
@@ -56,6 +60,7 @@ export function runtimeContract(define: Define, create: () => Promise<Subject>, 
         await subject.close();
       }
     });
+  };
 
   test("create() makes it once: the same attempt gets what is there", async (subject, runtime) => {
     const spec = subject.spec("a", {});
@@ -340,6 +345,7 @@ export function runtimeContract(define: Define, create: () => Promise<Subject>, 
       assert.equal(seen.exitCode, 0);
     });
   }
+  if (excepted.size > 0) throw new Error(`no such tests are there to be excepted: ${[...excepted].join("; ")}`);
 }
 
 const decoder = new TextDecoder();
