@@ -84,13 +84,13 @@ const result: z.ZodType<StepResult> = z.object({
   }).nullable(),
   problem: fittingText(MESSAGE_BYTES).nullable(),
 }).transform(({ stdout, output, answer, ...rest }): StepResult => {
-  const isLong = byteLength(stdout) > STDOUT_BYTES_MAX;
+  const beginning = cutToUtf8(stdout, STDOUT_BYTES_MAX);
   const isLarge = output !== null && byteLength(output) > OUTPUT_BYTES_MAX;
   return {
     ...rest,
-    stdout: isLong ? cutToUtf8(stdout, STDOUT_BYTES_MAX) : stdout,
-    truncated: rest.truncated || isLong,
-    output: isLarge ? null : output,
+    stdout: beginning,
+    truncated: rest.truncated || beginning.length < stdout.length,
+    output: isLarge || output === null ? null : output.toWellFormed(),
     answer: answer && { ...answer, headers: fittingHeaders(answer.headers) },
     problem: isLarge ? rest.problem ?? `ORMEN_OUTPUT holds more than ${OUTPUT_BYTES_MAX / 1024} KiB` : rest.problem,
   };

@@ -529,14 +529,15 @@ export class Supervisor {
     return outcome.state !== "lost" && outcome.observed.startedMs !== null;
   }
 
-  /** Undefined: its container is gone. Throws "unavailable" as long as it is worth waiting for the runtime. */
-  async #readResult(): Promise<StepResult | undefined> {
-    if (!await this.runtime.inspect(this.name)) return undefined;
+  /** Throws "unavailable" as long as it is worth waiting for the runtime. */
+  async #readResult(): Promise<StepResult> {
+    const gone = () => unreadable("its container vanished before what it left behind could be read");
+    if (!await this.runtime.inspect(this.name)) return gone();
     try {
       return await readResult({ ...this.#o, name: this.name });
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
-      if (error.code === "missing") return undefined;
+      if (error.code === "missing") return gone();
       if (++this.#resultTries < RESULT_TRIES_MAX) throw error;
       return unreadable(error.message);
     }

@@ -61,6 +61,14 @@ const reportOn = (sailId: string, state: string) => ({
   cause: state === "failed" ? "exited" : null,
   observed,
 });
+const RESULT = {
+  stdout: "printed",
+  stderr: "said",
+  truncated: false,
+  output: "KEY=value",
+  answer: { status: 200, headers: { "content-type": "text/plain" } },
+  problem: "unreadable",
+};
 const STATS = {
   memory: { total: 1 },
   disk: { all: 1, used: 0, free: 1, freeInodes: 1 },
@@ -70,17 +78,31 @@ const STATS = {
 };
 
 const FROM_SAILOR = [
-  helloOf("evil", { stats: STATS, labels: { zone: "eu" }, attempts: [reportOn(OWN, "running") as never] }),
+  helloOf("evil", {
+    abilities: ["steps"],
+    stats: STATS,
+    labels: { zone: "eu" },
+    attempts: [reportOn(OWN, "running") as never],
+  }),
   { ...helloOf("evil"), publicKey: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
   { kind: "proof", signature: "s".repeat(86) },
   { kind: "reports", reports: [reportOn(OWN, "running")] },
   { kind: "reports", reports: [reportOn(OWN, "failed")] },
+  { kind: "reports", reports: [{ ...reportOn(OWN, "completed"), result: RESULT }] },
   { kind: "reports", reports: [reportOn(TASK_ID, "failed"), reportOn("nobody", "running")] },
   { kind: "heartbeat", local: { ...NO_LOCAL_USE, hostPorts: ["80/tcp"] }, stats: STATS },
   { kind: "leaving", reason: "so" },
   { kind: "refuse", code: "protocol", message: "so" },
   { kind: "from the future", x: 1 },
 ];
+
+const plain = assignment("c");
+const STEP = {
+  ...plain,
+  spec: { ...plain.spec, step: { script: { text: "true", shell: ["sh", "-eu"] }, capture: true } },
+};
+const HTTP = { url: "http://a/", method: "GET", headers: { a: "b" }, body: "c", timeoutMs: 1_000 };
+const REQUEST = { ...STEP, spec: { ...STEP.spec, runtime: "http" as const, http: HTTP } };
 
 const FROM_DECK = [
   {
@@ -101,7 +123,8 @@ const FROM_DECK = [
     assignments: [assignment("b", { task: { env: { A: "b" } } })],
     drop: ["a-1"],
   },
-  { kind: "assign", term: 1, sequence: 2, assignments: [assignment("a", { desired: "stop" })], drop: [] },
+  { kind: "assign", term: 1, sequence: 2, assignments: [STEP, REQUEST], drop: [] },
+  { kind: "assign", term: 1, sequence: 3, assignments: [assignment("a", { desired: "stop" })], drop: [] },
   { kind: "acknowledge", reports: [{ attemptId: "a-1", revision: 1 }] },
   { kind: "challenge", clusterId: CLUSTER, nonce: "n" },
   { kind: "ping" },

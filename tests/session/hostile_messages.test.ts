@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { VALUE_BYTES_MAX } from "../../lib/contracts/store.ts";
 import { NOTHING_OBSERVED } from "../../lib/core/attempt.ts";
+import { HEADERS_BYTES_MAX, OUTPUT_BYTES_MAX } from "../../lib/core/outgoing.ts";
 import { parseDeckMessage, parseSailorMessage } from "../../lib/messages/session.ts";
 import { helloOf } from "../deck/support.ts";
 import { assignment } from "../sailor/support/rig.ts";
@@ -26,6 +27,8 @@ const FROM_SAILOR: readonly [name: string, message: unknown, says: RegExp][] = [
   ["a name that clears the screen", helloOf("n", { name: "\u001b[2J" }), /control characters/],
   ["a node id that is a path", helloOf("../n"), /not an id/],
   ["an attempt id that is a path", reports({}, "../../etc-1"), /not an id/],
+  ["a result without outputs", { kind: "reports", reports: [{ ...reports({}).reports[0], result: {} }] }, /result/],
+  ["more abilities than anybody has", helloOf("n", { abilities: Array(33).fill("a") }), /abilities/],
   ["a capacity below nothing", helloOf("n", { capacity: { cpuCores: -1, memoryBytes: 0, diskBytes: 0 } }), /capacity/],
 ];
 
@@ -51,6 +54,36 @@ Deno.test("texts of a report are cut to what a record holds, the output's end ke
   assert(new TextEncoder().encode(JSON.stringify(observed)).length < VALUE_BYTES_MAX - 2_048);
 });
 
+const RESULT = { stdout: "", stderr: "", truncated: false, output: null, answer: null, problem: null };
+function resultOf(change: Record<string, unknown>) {
+  const [report] = reports({}).reports;
+  const message = { kind: "reports", reports: [{ ...report, state: "completed", result: { ...RESULT, ...change } }] };
+  const parsed = parseSailorMessage(JSON.stringify(message));
+  assert(parsed.kind === "message" && parsed.message.kind === "reports", JSON.stringify(parsed));
+  return parsed.message.reports[0].result!;
+}
+
+Deno.test("what a step printed is cut to its beginning, and says so", () => {
+  const { stdout, stderr, truncated } = resultOf({ stdout: `${"ü".repeat(40_000)}end`, stderr: "ü".repeat(40_000) });
+  assert.deepEqual([stdout, stderr, truncated], ["ü".repeat(32_768), "ü".repeat(32_768), true]);
+  assert.equal(resultOf({ stdout: "ü".repeat(32_768) }).truncated, false);
+});
+
+Deno.test("outputs of a step that are too large are left out whole, with a sentence", () => {
+  assert.equal(resultOf({ output: "x".repeat(OUTPUT_BYTES_MAX) }).output?.length, OUTPUT_BYTES_MAX);
+  const { output, problem } = resultOf({ output: "x".repeat(OUTPUT_BYTES_MAX + 1) });
+  assert.equal(output, null);
+  assert.match(problem!, /more than 256 KiB/);
+});
+
+Deno.test("headers of an answer are kept as far as they fit, a text that is none is mended", () => {
+  const headers = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`h${i}`, "v".repeat(200)]));
+  const kept = resultOf({ answer: { status: 200, headers } }).answer!.headers;
+  const bytes = Object.entries(kept).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  assert(bytes > HEADERS_BYTES_MAX - 500 && bytes <= HEADERS_BYTES_MAX, `${bytes}`);
+  assert.equal(resultOf({ stdout: "a\ud800b" }).stdout, "a\ufffdb");
+});
+
 const welcome = {
   kind: "welcome",
   protocol: 1,
@@ -73,11 +106,16 @@ const withSpec = (change: Record<string, unknown>) => {
   };
 };
 
+const HTTP = { url: "http://a/", method: "GET", headers: {}, body: null, timeoutMs: null };
+
 const FROM_DECK: readonly [name: string, message: unknown, says: RegExp][] = [
   ["a beat each millisecond", { ...welcome, heartbeatMs: 1 }, /heartbeatMs/],
   ["a cluster id that is a path", { ...welcome, clusterId: "../c" }, /not an id/],
   ["a specification without ports", withSpec({ ports: undefined }), /ports/],
   ["a probe of no kind", withSpec({ health: { probe: {} } }), /health/],
+  ["a script without a shell", withSpec({ step: { script: { text: "", shell: [] }, capture: true } }), /step/],
+  ["a method of two words", withSpec({ http: { ...HTTP, method: "GET /" } }), /method/],
+  ["a request without a URL", withSpec({ http: { ...HTTP, url: "" } }), /url/],
   ["a grace without end", { ...withSpec({}), assignments: [assignment("a", { graceMs: 1e300 })] }, /graceMs/],
 ];
 

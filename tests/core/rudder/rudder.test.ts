@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { TaskSpec } from "../../../lib/core/documents/task.ts";
+import { reservationOf } from "../../../lib/core/rudder/filters.ts";
 import { choose } from "../../../lib/core/rudder/rudder.ts";
 import { SCHEDULERS } from "../../../lib/core/rudder/schedulers.ts";
 import type { SchedulerName } from "../../../lib/core/rudder/rudder.ts";
@@ -40,6 +42,28 @@ Deno.test("choose() leaves out a node whose container engine does not answer, fo
   assert.equal(why(w, { runtime: "process", cmd: ["x"] }), "placed on n1");
   w.hello("n1", { runtimes: ["docker", "process"] });
   assert.equal(why(w, {}), "placed on n1");
+});
+
+Deno.test("choose() leaves out nodes that cannot run steps, or make no requests, and asks no runtime for a request", () => {
+  const w = new TestWorld();
+  const step = { script: null, capture: true };
+  const http = { url: "http://a/", method: "GET", headers: {}, body: null, timeoutMs: null };
+  const placed = (task: TaskSpec) => {
+    const choice = choose(w.state, SCHEDULERS.epvm, task, { turn: 0 });
+    return choice.kind === "refused" ? choice.why : `placed on ${choice.candidate.mast.name}`;
+  };
+  const script = { ...spec({}), step };
+  const request = { ...spec({}), step, runtime: "http" as const, http };
+  w.hello("n1");
+  assert.equal(placed(spec({})), "placed on n1");
+  for (const task of [script, request]) assert.equal(placed(task), "1 node: 1 is too old for workflow steps");
+  w.hello("n1", { abilities: ["steps", "of tomorrow"], runtimesAway: ["docker"] });
+  assert.equal(placed(script), "1 node: 1 has a container engine that does not answer");
+  assert.equal(placed(request), "1 node: 1 does not make http requests (--no-http)");
+  w.hello("n1", { abilities: ["steps", "http"], runtimes: ["process"], runtimesAway: ["process"] });
+  assert.equal(placed(script), "1 node: 1 has no docker runtime");
+  assert.equal(placed(request), "placed on n1");
+  assert.deepEqual(reservationOf(request), { cpuCores: 0.01, memoryBytes: 4 * MIB, diskBytes: 0, hostPorts: [] });
 });
 
 Deno.test("choose() names the host port that is taken", () => {
