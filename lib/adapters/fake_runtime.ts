@@ -482,7 +482,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions): Runtime {
         if (same) return observe(existing);
         throw new RuntimeError("conflict", `the name ${spec.name} is already in use by container ${existing.id}`);
       }
-      if (!spec.http && !engine.images.has(spec.image)) {
+      if (!spec.http && spec.image !== "" && !engine.images.has(spec.image)) {
         throw new RuntimeError("noImage", `No such image: ${spec.image}`);
       }
       await inside.through(inside.scriptOf(spec, 0).create, signal);

@@ -7,7 +7,7 @@ import type { RestartPolicy } from "../../lib/core/documents/task.ts";
 import type { VirtualClock } from "../fixtures/virtual_clock.ts";
 import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import type { Behaviour, Subject } from "./runtime.contract.ts";
-import { never, plainSpec, runtimeContract, withCode } from "./runtime.contract.ts";
+import { never, plainSpec, runtimeContract, text, withCode } from "./runtime.contract.ts";
 
 const STEP_MS = 10;
 const STEPS_MAX = 10_000;
@@ -247,4 +247,27 @@ test("logs() keep to `sinceMs` and put times before lines", async (rig) => {
   assert.equal(seen.length, 1);
   assert.equal(seen[0].stream, "stderr");
   assert.equal(new TextDecoder().decode(seen[0].data), `${new Date(rig.clock.wallMs()).toISOString()} two\n`);
+});
+
+test("a step does what its script says, in the words of the fake", async (rig) => {
+  const script = { text: "print hello\nerror oops\noutput A=1\nsleep 5s\nexit 3", shell: ["sh"] };
+  const spec = { ...plainSpec("a"), image: "", script, outputFile: true };
+  await rig.runtime.create(spec, never());
+  await rig.runtime.start("a");
+  await rig.clock.advance(4_999);
+  assert.equal((await rig.runtime.inspect("a"))!.status, "running");
+  await rig.clock.advance(1);
+  assert.equal((await rig.runtime.inspect("a"))!.exitCode, 3);
+  assert.deepEqual(await rig.runtime.leavings("a", 4), { output: "A=1\n", answer: null });
+  await assert.rejects(rig.runtime.leavings("a", 3), /holds more than/);
+  assert.equal(await text(rig.runtime, "a"), "hello\noops\n");
+});
+
+test("leavings() are what a test scripts, errors too, and nothing of a task without ORMEN_OUTPUT", async (rig) => {
+  rig.engine.script("a", { output: new RuntimeError("failed", "unreadable"), exit: { afterMs: 0, code: 0 } });
+  await run(rig, "a");
+  await assert.rejects(rig.runtime.leavings("a", 9), /unreadable/);
+  rig.engine.script("b", { output: "A=1", answer: { status: 404, headers: {} } });
+  await run(rig, "b");
+  assert.deepEqual(await rig.runtime.leavings("b", 9), { output: null, answer: { status: 404, headers: {} } });
 });
