@@ -46,7 +46,7 @@ export interface SupervisorOptions {
   readonly gate: Gate;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How many may be created or started at once. */
+  /** How many may be created, started or read at once. */
   readonly slots: Slots;
   /** Something of what `report` says has changed. */
   readonly onChange: (supervisor: Supervisor) => void;
@@ -534,7 +534,7 @@ export class Supervisor {
     const gone = () => unreadable("its container vanished before what it left behind could be read");
     if (!await this.runtime.inspect(this.name)) return gone();
     try {
-      return await readResult({ ...this.#o, name: this.name });
+      return await this.#o.slots.use(() => readResult({ ...this.#o, name: this.name }));
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
       if (error.code === "missing") return gone();

@@ -1,7 +1,7 @@
 /** The task that is an attempt of a step: the document it wrote, filled in, with what every attempt has. */
 import { describeIssues } from "../documents/issues.ts";
 import type { SecretUse, TaskSpec } from "../documents/task.ts";
-import { taskDocument } from "../documents/task.ts";
+import { byteLength, SPEC_BYTES_MAX, taskDocument } from "../documents/task.ts";
 import type { StepAction, StepFile } from "../documents/workflow.ts";
 import { textOf } from "./expression.ts";
 import type { PlannedStep } from "./plan.ts";
@@ -13,8 +13,33 @@ import { environmentOf, fill, FillError, fillText } from "./values.ts";
 /** Throws FillError with what is wrong with the document once it is filled in. */
 export function taskOfStep(scene: Scene, planned: PlannedStep): TaskSpec {
   const { spec: { action } } = planned;
-  if (action.kind === "http") return requestTask(scene, planned, action);
-  if (action.kind !== "task") throw new Error(`step ${planned.id} is no task`);
+  switch (action.kind) {
+    case "http":
+      return fitting(requestTask(scene, planned, action));
+    case "task":
+      return fitting(containerTask(scene, planned, action));
+    default:
+      throw new Error(`step ${planned.id} is no task`);
+  }
+}
+
+/** What was filled in may be as large as outputs are: the store would not take it, nor a sailor read it. */
+function fitting(task: TaskSpec): TaskSpec {
+  const text = JSON.stringify(task);
+  // No UTF-16 unit takes more than three bytes.
+  if (text.length * 3 <= SPEC_BYTES_MAX) return task;
+  const bytes = byteLength(text);
+  if (bytes <= SPEC_BYTES_MAX) return task;
+  throw new FillError(
+    `its task takes ${bytes} bytes once it is filled in; at most ${SPEC_BYTES_MAX} can be kept: pass large data on in a file or a volume`,
+  );
+}
+
+function containerTask(
+  scene: Scene,
+  planned: PlannedStep,
+  action: Extract<StepAction, { kind: "task" }>,
+): TaskSpec {
   const step = scene.step!;
   const spec = parsed(scene, action);
   const secrets = secretsOf(scene, planned, spec);
