@@ -10,8 +10,7 @@ import { BlockList, isIP } from "node:net";
 const REFUSED = new BlockList();
 REFUSED.addSubnet("169.254.0.0", 16, "ipv4");
 REFUSED.addSubnet("fe80::", 10, "ipv6");
-// The same in IPv6's dresses: mapped, and translated by a gateway.
-REFUSED.addSubnet("::ffff:169.254.0.0", 112, "ipv6");
+// The list knows IPv4 that is mapped into IPv6 by itself, but not what a gateway translates.
 REFUSED.addSubnet("64:ff9b::169.254.0.0", 112, "ipv6");
 // The one address of that kind which is not link-local.
 REFUSED.addAddress("fd00:ec2::254", "ipv6");

@@ -176,10 +176,6 @@ test(
   },
 );
 
-/** Says nothing as long as somebody waits for it. */
-const untilItLeaves: Handler = ({ signal }) =>
-  new Promise((resolve) => signal.addEventListener("abort", () => resolve(new Response())));
-
 const redirecting: Handler = async (request, url) => {
   const [, status, ...to] = url.pathname.split("/");
   if (status === "end") {
@@ -208,8 +204,12 @@ for (
 
 test("five redirects are followed, a sixth is not", redirecting, async (subject, base) => {
   assert.equal((await ended(subject, get(`${base}/302/302/302/302/302/end`))).exitCode, 0);
-  const seen = await ended(subject, get(`${base}/302`));
+  const seen = await ended(subject, get(`${base}/302/302/302/302/302/302/end`));
   assert.deepEqual([seen.exitCode, seen.error], [1, "it was redirected more than 5 times"]);
+});
+
+test("a circle of redirects ends", redirecting, async (subject, base) => {
+  assert.equal((await ended(subject, get(`${base}/307`))).error, "it was redirected more than 5 times");
 });
 
 test(
@@ -323,14 +323,18 @@ test(
   },
 );
 
-test(
-  "an answer that does not come ends it when its time is over",
-  untilItLeaves,
-  async (subject, base) => {
-    const seen = await ended(subject, get(base, { timeoutMs: 200 }));
+test("an answer that does not come ends it when its time is over", hello, async (subject) => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = silent.accept();
+  try {
+    const url = `http://127.0.0.1:${silent.addr.port}/`;
+    const seen = await ended(subject, get(url, { timeoutMs: 200 }));
     assert.deepEqual([seen.exitCode, seen.error, seen.answer], [1, "no answer within 0.2 s", null]);
-  },
-);
+  } finally {
+    (await accepted).close();
+    silent.close();
+  }
+});
 
 test(
   "logs() follow the body, tail it, and end with it",

@@ -209,3 +209,15 @@ function isThere(pid: number): boolean {
     return false;
   }
 }
+
+test("what a sailor that died on the way has left of a step's files is made anew", async (subject, runtime) => {
+  await Deno.mkdir(join(subject.dir, "a"));
+  await Deno.writeTextFile(join(subject.dir, "a", "script"), "exit 1; ec", { mode: 0o555 });
+  await Deno.writeTextFile(join(subject.dir, "a", "output"), "of another life");
+  const script = { text: "echo whole", shell: ["sh"] };
+  await runtime.create({ ...plainSpec("a"), script, outputFile: true }, never());
+  await runtime.start("a");
+  assert.equal((await exited(subject, runtime, "a")).exitCode, 0);
+  assert.equal(await text(runtime, "a"), "whole\n");
+  assert.equal((await runtime.leavings("a", 100)).output, "");
+});
