@@ -111,7 +111,7 @@ async function answerOf(hop: Hop, exchange: Exchange): Promise<IncomingMessage> 
   throw new Error(`${hop.url.hostname} has no address`);
 }
 
-/** A look-up cannot be broken off, and takes as long as the machine's resolver likes. */
+/** Also where what is waited for cannot be broken off: a look-up takes as long as the machine's resolver likes. */
 function unlessAborted<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);
@@ -143,11 +143,17 @@ function ask({ method, url, headers, body }: Hop, address: string, exchange: Exc
     ...(isTls && isIP(name) === 0 ? { servername: name } : {}),
     ...(isTls && exchange.caCerts.length > 0 ? { ca: [...rootCertificates, ...exchange.caCerts] } : {}),
   };
-  return new Promise((resolve, reject) => {
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
     const sent = isTls ? requestHttps(options, resolve) : requestHttp(options, resolve);
     sent.on("error", reject);
+    sent.on("upgrade", (_answer, socket) => {
+      socket.destroy();
+      reject(new Error("the server went over to another protocol"));
+    });
     sent.end(body ?? undefined);
   });
+  // A request that has neither answer nor error when it is broken off tells nothing of that.
+  return unlessAborted(answered, exchange.signal);
 }
 
 /** Names in small letters, the first ones that fit. */
@@ -165,7 +171,7 @@ export function reasonOf(error: unknown): string {
     case "ECONNREFUSED":
       return "connection refused";
     case "ECONNRESET":
-      return "the connection was closed before an answer came";
+      return "the connection was closed";
     case "EHOSTUNREACH":
     case "ENETUNREACH":
       return "no way leads there";

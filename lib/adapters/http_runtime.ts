@@ -121,6 +121,8 @@ export function createHttpRuntime({ nodeId, clock, caCerts = [] }: HttpRuntimeOp
         ? `${sent.answer ? "not all of the answer" : "no answer"} within ${timeoutMs / 1000} s`
         : isStopped
         ? "it was stopped"
+        : sent.answer
+        ? `not all of the answer came: ${reasonOf(error)}`
         : reasonOf(error);
       sent.exitCode = isStopped ? STOPPED : 1;
       sent.error = reason;

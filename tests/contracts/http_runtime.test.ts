@@ -336,6 +336,56 @@ test("an answer that does not come ends it when its time is over", hello, async 
   }
 });
 
+/** Answers whoever connects with these bytes and hangs up. */
+async function withRawServer(answer: string, play: (url: string) => Promise<void>): Promise<void> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(4_096));
+    await connection.write(encoder.encode(answer));
+  })();
+  try {
+    await play(`http://127.0.0.1:${listener.addr.port}/`);
+    await serving;
+  } finally {
+    listener.close();
+  }
+}
+
+for (
+  const [name, answer, says] of [
+    ["half an answer", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", /^not all of the answer came: /],
+    ["half a header", "HTTP/1.1 200 O", /./],
+    ["no answer at all", "", /./],
+    ["something that is no HTTP", "220 smtp.example ESMTP\r\n", /./],
+    [
+      "a protocol that nobody asked for",
+      "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+      /another protocol/,
+    ],
+  ] as const
+) {
+  test(`a server that gives ${name} is a failure with words`, hello, async (subject) => {
+    await withRawServer(answer, async (url) => {
+      const { exitCode, error, stderr } = await ended(subject, get(url, { timeoutMs: 5_000 }));
+      assert.equal(exitCode, 1);
+      assert.match(error!, says);
+      assert.ok(stderr.endsWith(`GET ${url} -> ${error}\n`), stderr);
+    });
+  });
+}
+
+for (const [method, status] of [["HEAD", 200], ["DELETE", 204]] as const) {
+  test(
+    `${method} that is answered ${status} has no body`,
+    () => new Response(null, { status }),
+    async (subject, base) => {
+      const seen = await ended(subject, get(base, { method }));
+      assert.deepEqual([seen.exitCode, seen.stdout, seen.answer?.status], [0, "", status]);
+    },
+  );
+}
+
 test(
   "logs() follow the body, tail it, and end with it",
   () => new Response(streamOf("one\ntwo\n", false)),
