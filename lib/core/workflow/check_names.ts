@@ -1,13 +1,14 @@
 /** Whether what an expression names is there, and is there at that moment. */
 import type { ASTNode } from "@marcbachmann/cel-js";
 import type { ParamSpec, StepSpec, WorkflowSpec } from "../documents/workflow.ts";
+import { conditionOf } from "./condition.ts";
 import { compileExpression, namesOf } from "./expression.ts";
 import type { ScopeKind } from "./expression.ts";
 import { suggestion } from "./problems.ts";
-import { factsOf, readsIn } from "./reads.ts";
+import { readsIn } from "./reads.ts";
 import type { Read } from "./reads.ts";
 import type { RunPhase } from "./records.ts";
-import { checkStepRead } from "./check_step_reads.ts";
+import { checkStepRead, subtraction } from "./check_step_reads.ts";
 import { literalText, nodesOf, statusCallsIn } from "./syntax_tree.ts";
 import type { Path } from "./texts.ts";
 import type { Upstream } from "./upstream.ts";
@@ -43,10 +44,13 @@ export function checkNames(
   say: Say,
 ): void {
   const { spec, mended } = surroundings;
-  const known = step?.when != null && path[0] !== "when" ? factsOfCondition(step.when) : undefined;
+  const known = step !== null && path[0] !== "when" ? conditionOf(step).facts : undefined;
   for (const read of readsIn(ast, known)) {
     if (!isKnown(read.root, scope)) {
-      say("unknownName", unknownName(source, read, scope, surroundings), read.offset);
+      const dashed = dashedStep(source, read, surroundings);
+      // Where the part before the dash is no step either, that is told already.
+      if (dashed === undefined) say("unknownName", unknownName(read, scope), read.offset);
+      else if (surroundings.allSteps.has(dashed.split("-")[0])) say("badReference", subtraction(dashed), read.offset);
       continue;
     }
     const [key] = read.keys;
@@ -103,22 +107,20 @@ export function checkNames(
   if (!mended.keys.has("params")) checkComparisons(ast, spec.params, say);
 }
 
-function factsOfCondition(when: string) {
-  const compiled = compileExpression(when, "step");
-  return compiled.kind === "expression" ? factsOf(compiled.expression.ast, true) : undefined;
-}
-
 function isKnown(name: string, scope: ScopeKind): boolean {
   if (namesOf(scope).includes(name)) return true;
   // CEL's own: names of types and such.
   return compileExpression(name, "run").kind === "expression";
 }
 
-function unknownName(source: string, { root, offset }: Read, scope: ScopeKind, { allSteps }: Surroundings): string {
-  const dashed = [...allSteps.keys()].find((id) => id.includes("-") && source.includes(`steps.${id}`));
-  if (dashed !== undefined && offset > source.indexOf(`steps.${dashed}`)) {
-    return `\`steps.${dashed}\` reads as a subtraction; write \`steps["${dashed}"]\``;
+/** The step that `steps.my-step` means, which reads as `steps.my - step`. */
+function dashedStep(source: string, { offset }: Read, { allSteps }: Surroundings): string | undefined {
+  for (const id of allSteps.keys()) {
+    if (id.includes("-") && source.lastIndexOf(`steps.${id}`, offset) >= 0) return id;
   }
+}
+
+function unknownName({ root }: Read, scope: ScopeKind): string {
   if (root === "secrets") return "secrets are not filled in: name it in `secrets`, and it is a variable of the step";
   if (root === "inputs") return "unknown name `inputs`; parameters are `params`";
   if (root === "needs") return "unknown name `needs`; outputs of steps are `steps.NAME.outputs`";

@@ -1,10 +1,9 @@
 /** Whether a step that an expression reads lies before it, has what is read, and surely has it by then. */
 import type { StepSpec } from "../documents/workflow.ts";
 import type { Say, Surroundings } from "./check_names.ts";
-import { compileExpression } from "./expression.ts";
+import { conditionOf } from "./condition.ts";
 import { suggestion } from "./problems.ts";
 import type { Read } from "./reads.ts";
-import { conjunctsOf, statusCallsIn } from "./syntax_tree.ts";
 
 const FIELDS = ["outputs", "state", "outcome", "conclusion"];
 
@@ -40,8 +39,13 @@ export function checkStepRead(source: string, read: Read, step: StepSpec | null,
 function noSuchStep(source: string, id: string, { steps, allSteps }: Surroundings): string {
   if (allSteps.has(id)) return `step ${id} runs later`;
   const dashed = [...steps.keys()].find((known) => known.startsWith(`${id}-`) && source.includes(`steps.${known}`));
-  if (dashed !== undefined) return `\`steps.${dashed}\` reads as a subtraction; write \`steps["${dashed}"]\``;
+  if (dashed !== undefined) return subtraction(dashed);
   return `unknown step \`${id}\`${suggestion(id, steps.keys())}`;
+}
+
+/** What to write for a step whose name CEL would take apart. */
+export function subtraction(step: string): string {
+  return `\`steps.${step}\` reads as a subtraction; write \`steps["${step}"]\``;
 }
 
 /** Undefined: it may have others, which only its run tells. */
@@ -76,7 +80,7 @@ function whyMissing(read: Read, other: StepSpec, step: StepSpec | null, around: 
   }
   if (other.continueOnError) return `step ${id} may have failed`;
   if (step === null) return undefined;
-  if (hasOwnCondition(step)) return `step ${id} may have failed`;
+  if (conditionOf(step).replacesSuccess) return `step ${id} may have failed`;
   const { upstream } = around;
   if (!upstream) return undefined;
   if (!upstream.endsBefore(step.id, id)) {
@@ -88,27 +92,8 @@ function whyMissing(read: Read, other: StepSpec, step: StepSpec | null, around: 
 
 /** Whether the step's `when` asks all that the other's asked, so that both run or neither. */
 function sharesCondition(step: StepSpec | null, other: StepSpec): boolean {
-  if (step?.when == null || other.when === null || other.matrix || step.matrix) return false;
-  const mine = new Set(conditionsOf(step.when));
-  const theirs = conditionsOf(other.when);
-  return theirs.length > 0 && theirs.every((condition) => mine.has(condition));
-}
-
-function conditionsOf(when: string): string[] {
-  const compiled = compileExpression(when, "step");
-  if (compiled.kind === "problem") return [];
-  return conjunctsOf(compiled.expression.ast).map(({ range }) =>
-    when.slice(range.start, range.end).replace(/\s+/g, " ")
-  );
-}
-
-/** A status function, other than `success()` itself, stands in the place of the default. */
-export function hasOwnCondition({ when }: StepSpec): boolean {
-  if (when === null) return false;
-  const compiled = compileExpression(when, "step");
-  if (compiled.kind === "problem") return false;
-  const { ast } = compiled.expression;
-  const calls = statusCallsIn(ast);
-  const asksSuccess = conjunctsOf(ast).some((part) => statusCallsIn(part)[0]?.name === "success" && part.op === "call");
-  return calls.length > 0 && !asksSuccess;
+  if (step === null || step.matrix || other.matrix) return false;
+  const mine = new Set(conditionOf(step).parts);
+  const theirs = conditionOf(other).parts;
+  return theirs.length > 0 && theirs.every((part) => mine.has(part));
 }

@@ -31,7 +31,7 @@ export function checkTask(action: TaskAction, at: Path, report: Report): void {
   if (carried.length > 0) whole.files = { ...own, ...Object.fromEntries(carried) };
   if (script !== null && whole.runtime === "process") whole.entrypoint = script.shell;
   const spec = judge(whole, task, (path, detail) => {
-    const inFiles = path[0] === "files" && path[1] !== undefined && Object.hasOwn(files, path[1]);
+    const inFiles = path[0] === "files" && (path.length === 1 ? carried.length > 0 : Object.hasOwn(files, path[1]));
     const isMissing = path.length === 1 && path[0] === "image" && !Object.hasOwn(task, "image");
     report({
       path: [...at, ...(inFiles ? [] : ["task"]), ...(isMissing ? [] : path)],

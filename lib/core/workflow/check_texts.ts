@@ -30,11 +30,10 @@ export function checkText(
   switch (text.form) {
     case "fixed":
       if (!hasExpression(text.text)) return;
-      return problem(
-        text.path[0] === "run" ? "expressionInScript" : "fixedText",
-        `\`\${{ }}\` is not filled in here: ${text.instead}`,
-        text.text.indexOf("${{"),
-      );
+      return problem("fixedText", `\`\${{ }}\` is not filled in here: ${text.instead}`, text.text.indexOf("${{"));
+    case "script":
+      if (!hasExpression(text.text)) return;
+      return problem("expressionInScript", outsideScript(text.text), text.text.indexOf("${{"));
     case "expression": {
       if (!hasExpression(text.text)) return expression(text.text, 0, text.gives);
       const inner = onlyExpression(text.text);
@@ -55,6 +54,15 @@ export function checkText(
     default:
       return text.form satisfies never;
   }
+}
+
+/** What to write instead of an expression in a script, where it would be run as a part of it. */
+function outsideScript(script: string): string {
+  const template = parseTemplate(script.slice(script.indexOf("${{")));
+  const first = template.kind === "template" ? template.parts[0] : undefined;
+  const source = first?.kind === "expression" ? first.source : "...";
+  const name = (/([A-Za-z_][A-Za-z0-9_]*)[^A-Za-z0-9_]*$/.exec(source)?.[1] ?? "NAME").toUpperCase();
+  return `\`\${{ }}\` is never put into a script: write \`env: { ${name}: "\${{ ${source} }}" }\` and use "$${name}"`;
 }
 
 /** The expression of a text that is one `${{ }}` and nothing else. */
@@ -130,9 +138,11 @@ export function checkReachable(step: StepSpec, at: Path, surroundings: Surroundi
   }
 }
 
+const NO_PARAMS = {};
+
 function isConstantFalse(source: string): boolean {
   // In a scope that knows no names only what is made of literals compiles.
-  const compiled = compileExpression(source, "run", {});
+  const compiled = compileExpression(source, "run", NO_PARAMS);
   if (compiled.kind === "problem") return false;
   const result = compiled.expression.evaluate({});
   return result.kind === "value" && result.value === false;

@@ -190,12 +190,21 @@ function environmentOf(kind: ScopeKind): Environment {
 
 const CEL_TYPES = { string: "string", boolean: "bool", number: "dyn" } as const;
 
+/** By the object that names the types: a workflow has one for all its expressions. */
+const typedEnvironments = new WeakMap<object, Map<ScopeKind, Environment>>();
+
 function typedEnvironment(
   kind: ScopeKind,
   paramTypes: Readonly<Record<string, "string" | "number" | "boolean">>,
 ): Environment {
-  const schema = Object.fromEntries(Object.entries(paramTypes).map(([name, type]) => [name, CEL_TYPES[type]]));
-  return baseEnvironment(kind).registerVariable({ name: "params", schema });
+  let ofTypes = typedEnvironments.get(paramTypes);
+  if (!ofTypes) typedEnvironments.set(paramTypes, ofTypes = new Map());
+  let environment = ofTypes.get(kind);
+  if (!environment) {
+    const schema = Object.fromEntries(Object.entries(paramTypes).map(([name, type]) => [name, CEL_TYPES[type]]));
+    ofTypes.set(kind, environment = baseEnvironment(kind).registerVariable({ name: "params", schema }));
+  }
+  return environment;
 }
 
 function baseEnvironment(kind: ScopeKind): Environment {

@@ -14,18 +14,21 @@ export interface Problem {
 
 export type Report = (problem: Problem) => void;
 
+/** Thrown to stop looking: looking for suggestions for thousands of problems that nobody reads takes minutes. */
+export class EnoughProblems extends Error {}
+
 /** Gathers until there are enough; the same problem at the same place is told once. */
 export function createProblems() {
   const problems: SourceProblem[] = [];
   const seen = new Set<string>();
   return {
     problems,
-    isFull: () => problems.length >= PROBLEMS_MAX,
     reportOf: (included: string | null): Report => ({ path, offset, rule, detail }) => {
       const key = JSON.stringify([included, path.map(String), offset ?? null, rule, detail]);
-      if (problems.length >= PROBLEMS_MAX || seen.has(key)) return;
+      if (seen.has(key)) return;
       seen.add(key);
       problems.push({ included, path, offset: offset ?? null, rule, detail });
+      if (problems.length >= PROBLEMS_MAX) throw new EnoughProblems();
     },
   };
 }

@@ -18,7 +18,7 @@ export interface Read {
 }
 
 /** What is known to hold where a part of an expression is evaluated. */
-interface Facts {
+export interface Facts {
   readonly has: readonly (readonly string[])[];
   readonly succeeded: ReadonlySet<string>;
   readonly notSkipped: ReadonlySet<string>;

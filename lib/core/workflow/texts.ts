@@ -12,27 +12,40 @@ export type Path = readonly (string | number)[];
  * template    text with `${{ }}` in it
  * expression  an expression, written without `${{ }}`
  * fixed       nothing is filled in; `instead` tells what to write where `${{ }}` stands
+ * script      as fixed; data reaches it through variables
  */
 export interface WorkflowText {
   /** From the step; of a workflow's own text, from the document. */
   readonly path: Path;
   readonly text: string;
-  readonly form: "template" | "expression" | "fixed";
+  readonly form: "template" | "expression" | "fixed" | "script";
   readonly scope: ScopeKind;
   readonly gives: "text" | "bool" | "list";
   readonly instead?: string;
 }
 
-/** The expressions in `text`, each with its place in it; a template that cannot be read has none. */
-export function expressionsOf({ text, form }: WorkflowText): { readonly source: string; readonly offset: number }[] {
-  if (form === "fixed") return [];
-  if (form === "expression") return [{ source: text, offset: 0 }];
-  const template = parseTemplate(text);
-  if (template.kind === "problem") return [];
-  return template.parts.flatMap((part) => part.kind === "expression" ? [part] : []);
+export interface PlacedExpression {
+  readonly source: string;
+  readonly scope: ScopeKind;
+  /** Of its text, from the step; and where in the text it stands. */
+  readonly path: Path;
+  readonly offset: number;
 }
 
-const IN_SCRIPT = 'data reaches a script through `env`: add a variable there and use it as "$NAME"';
+/** Every expression of a step, in the scope in which it is evaluated; of a valid workflow all of them compile. */
+export function expressionsOfStep(step: StepSpec): PlacedExpression[] {
+  return [...textsOfStep(step)].flatMap((text) => expressionsOf(text));
+}
+
+function expressionsOf({ text, form, scope, path }: WorkflowText): PlacedExpression[] {
+  if (form === "expression") return [{ source: text, scope, path, offset: 0 }];
+  const template = form === "template" ? parseTemplate(text) : undefined;
+  if (template?.kind !== "template") return [];
+  return template.parts.flatMap((part) =>
+    part.kind === "expression" ? [{ source: part.source, scope, path, offset: part.offset }] : []
+  );
+}
+
 const NOT_FILLED = "only a fixed text can stand here";
 
 export function* textsOfStep(step: StepSpec): Generator<WorkflowText> {
@@ -53,7 +66,7 @@ function* textsOfAction({ action }: StepSpec): Generator<WorkflowText> {
     case "task":
       yield* templatesIn(["task"], action.task);
       if (action.script !== null) {
-        yield fixed(["run"], action.script.text, IN_SCRIPT);
+        yield { ...fixed(["run"], action.script.text, ""), form: "script" };
         yield* fixedIn(["shell"], action.script.shell, NOT_FILLED);
       }
       return;

@@ -20,7 +20,7 @@ export interface Upstream {
 export function upstreamOf(
   steps: readonly StepSpec[],
   order: readonly string[],
-  decides: (step: string) => boolean,
+  decides: (step: StepSpec) => boolean,
 ): Upstream {
   const indexes = new Map(steps.map(({ id }, index) => [id, index]));
   const words = Math.ceil(steps.length / 32);
@@ -42,7 +42,7 @@ export function upstreamOf(
       if (condition === "succeeded" || condition === "finished") mark(ended, row, need);
       if (condition === "succeeded") mark(succeeded, row, need);
       // A step that ran, or was skipped by what it found out, had what it needs; one that just ended may not have.
-      if (condition !== "finished" && !decides(step)) take(succeeded, row, need);
+      if (condition !== "finished" && !decides(steps[need])) take(succeeded, row, need);
     }
   }
   const asks = (bits: Uint32Array) => (step: string, other: string) => {

@@ -4,17 +4,17 @@
  */
 import { WORKFLOW_NAME } from "../documents/workflow.ts";
 import type { StepSpec, WorkflowSpec } from "../documents/workflow.ts";
+import { conditionOf } from "./condition.ts";
 import type { Surroundings } from "./check_names.ts";
 import { checkGiven, checkParams, checkScheduleParams } from "./check_params.ts";
 import { checkShape } from "./check_shape.ts";
 import type { Shape } from "./check_shape.ts";
-import { hasOwnCondition } from "./check_step_reads.ts";
 import { checkAction, checkIds, checkMatrix, checkNeeds, checkSecrets, placedSteps } from "./check_steps.ts";
 import type { PlacedStep } from "./check_steps.ts";
 import { checkTask } from "./check_task.ts";
 import { checkReachable, checkText } from "./check_texts.ts";
 import { buildGraph } from "./graph.ts";
-import { createProblems, suggestion } from "./problems.ts";
+import { createProblems, EnoughProblems, suggestion } from "./problems.ts";
 import type { Report } from "./problems.ts";
 import { DEPTH_MAX } from "./records.ts";
 import { isFileName } from "./source.ts";
@@ -41,36 +41,44 @@ const INCLUDED_MAX = 100;
 
 /** At most PROBLEMS_MAX problems, of the main document first. */
 export function checkSource(source: Source, options: CheckOptions = {}): CheckedSource {
-  const found = createProblems();
-  const included = source.included ?? {};
+  const { problems, reportOf } = createProblems();
   const documents = new Map<string | null, Document>();
-  const open = (name: string | null): Document => {
-    const raw = name === null ? source.workflow : included[name];
-    const report = found.reportOf(name);
-    const document = { name, raw, shape: checkShape(raw, report), report };
-    documents.set(name, document);
-    return document;
+  try {
+    checkDocuments(source, documents, reportOf, options);
+  } catch (error) {
+    if (!(error instanceof EnoughProblems)) throw error;
+  }
+  if (problems.length > 0) return { kind: "invalid", problems };
+  const specs = new Map([...documents].map(([name, { shape }]) => [name, shape.spec!]));
+  const spec = specs.get(null)!;
+  specs.delete(null);
+  return { kind: "valid", spec, included: specs as ReadonlyMap<string, WorkflowSpec> };
+}
+
+/** `documents` takes those that are reached from the main one, each once however often it is included. */
+function checkDocuments(
+  { workflow, included = {} }: Source,
+  documents: Map<string | null, Document>,
+  reportOf: (name: string | null) => Report,
+  options: CheckOptions,
+): void {
+  const open = (name: string | null, raw: unknown) => {
+    const report = reportOf(name);
+    documents.set(name, { name, raw, shape: checkShape(raw, report), report });
   };
   if (Object.keys(included).length > INCLUDED_MAX) {
-    found.reportOf(null)({ path: [], rule: "tooLarge", detail: `includes more than ${INCLUDED_MAX} documents` });
-    return { kind: "invalid", problems: found.problems };
+    reportOf(null)({ path: [], rule: "tooLarge", detail: `includes more than ${INCLUDED_MAX} documents` });
+    return;
   }
-  // Breadth first, so that a document is judged once however often it is included.
-  const queue = [open(null)];
-  for (const document of queue) {
+  open(null, workflow);
+  // A map hands out what is added to it on the way.
+  for (const document of documents.values()) {
     for (const { target } of includesOf(document)) {
-      if (Object.hasOwn(included, target) && !documents.has(target)) queue.push(open(target));
+      if (Object.hasOwn(included, target) && !documents.has(target)) open(target, included[target]);
     }
   }
-  for (const document of queue) {
-    if (found.isFull()) break;
-    checkDocument(document, documents, options);
-  }
+  for (const document of documents.values()) checkDocument(document, documents, options);
   checkIncludes(documents);
-  if (found.problems.length > 0) return { kind: "invalid", problems: found.problems };
-  const specs = new Map<string, WorkflowSpec>();
-  for (const { name, shape } of queue) if (name !== null) specs.set(name, shape.spec!);
-  return { kind: "valid", spec: documents.get(null)!.shape.spec!, included: specs };
 }
 
 function checkDocument(document: Document, documents: ReadonlyMap<string | null, Document>, options: CheckOptions) {
@@ -87,7 +95,7 @@ function checkDocument(document: Document, documents: ReadonlyMap<string | null,
   checkSecrets(spec.secrets, spec.env, [], [], report);
   // What was mended lacks needs and outputs: what lies before what cannot be said any more.
   const upstream = isOrdered && mended.steps.size === 0
-    ? upstreamOf(spec.steps, buildGraph(spec.steps).order, decidesOf(spec))
+    ? upstreamOf(spec.steps, buildGraph(spec.steps).order, (step) => conditionOf(step).replacesSuccess)
     : undefined;
   const surroundings = surroundingsIn(document, placed, documents, upstream);
   for (const text of textsOfWorkflow(spec)) checkText(text, null, [], surroundings(null), report);
@@ -117,11 +125,6 @@ function checkStep(
   }
   for (const text of textsOfStep(step)) checkText(text, step, path, surroundings, report);
   checkReachable(step, path, surroundings, report);
-}
-
-function decidesOf({ steps }: WorkflowSpec): (step: string) => boolean {
-  const own = new Set(steps.filter(hasOwnCondition).map(({ id }) => id));
-  return (step) => own.has(step);
 }
 
 /** What the texts of a step see; of null: those of the workflow. */
