@@ -1,8 +1,8 @@
 /** Whether declared parameters agree with themselves, and what a schedule or a step gives them agrees with them. */
 import type { ParamSpec, Scalar, WorkflowSpec } from "../documents/workflow.ts";
-import { patternProblem } from "./expression.ts";
 import { paramProblem, resolveParams } from "./params.ts";
 import type { Report } from "./problems.ts";
+import { patternProblem } from "./pattern.ts";
 import { suggestion } from "./problems.ts";
 import type { Path } from "./texts.ts";
 import { hasExpression } from "./template.ts";

@@ -2,15 +2,17 @@
  * Expressions are CEL with what workflows add: status functions, fromJSON and toJSON, and regular expressions in RE2's
  * syntax, which cannot run away. Owns compiling, checking and evaluating; which names stand for what is told by a scope.
  *
- * 1. Total: every evaluation ends. An expression is bounded in size, depth and number of loops, lists in length.
+ * 1. Total: every evaluation ends, and soon. An expression is bounded in size and depth, lists in length, and all of it in
+ *    the work that it does (work.ts).
  * 2. Free of side effects; the same values give the same answer.
  * 3. Whole numbers of documents are CEL's int, others double; both come back as numbers.
  */
 import { Environment } from "@marcbachmann/cel-js";
 import type { ASTNode } from "@marcbachmann/cel-js";
-import { RE2JS } from "re2js";
 import { createRewriter } from "./syntax.ts";
+import { matchesRe2, patternProblem } from "./pattern.ts";
 import { nodesOf } from "./syntax_tree.ts";
+import { meter, withinWork } from "./work.ts";
 
 /** What expressions take and give: JSON's values. */
 export type Value = null | boolean | number | string | readonly Value[] | { readonly [key: string]: Value };
@@ -62,8 +64,10 @@ export function compileExpression(
     const rewriter = createRewriter(source, parsed.ast);
     originalOffset = rewriter.originalOffset;
     const program = environment.parse(rewriter.text);
+    useRe2(program.ast);
     const check = program.check();
     if (!check.valid) throw check.error;
+    meter(program.ast);
     return {
       kind: "expression",
       type: String(check.type),
@@ -72,7 +76,17 @@ export function compileExpression(
   } catch (error) {
     const { summary, message, range } = error as { summary?: string; message: string; range?: { start: number } };
     const offset = originalOffset(range?.start ?? 0);
-    return { kind: "problem", detail: summary ?? message, offset, ...(ast && { ast }) };
+    const detail = (summary ?? message).replaceAll(MATCHES_RE2, "matches");
+    return { kind: "problem", detail, offset, ...(ast && { ast }) };
+  }
+}
+
+const MATCHES_RE2 = "matchesRe2";
+
+/** `matches` is JavaScript's, which can be made to run for ever. Changed in the tree: a text may hide the word in a comment. */
+function useRe2(ast: ASTNode): void {
+  for (const node of nodesOf(ast)) {
+    if (node.op === "rcall" && node.args[0] === "matches") (node.args as [string, ...unknown[]])[0] = MATCHES_RE2;
   }
 }
 
@@ -83,7 +97,7 @@ function evaluate(
   const context: Record<string, unknown> = {};
   try {
     for (const [name, value] of Object.entries(values)) context[name] = toCel(value);
-    return { kind: "value", value: fromCel(program(context)) };
+    return { kind: "value", value: fromCel(withinWork(() => program(context))) };
   } catch (error) {
     return { kind: "failed", detail: (error as { summary?: string }).summary ?? (error as Error).message };
   }
@@ -106,21 +120,6 @@ function forbiddenIn(ast: ASTNode): { readonly detail: string; readonly offset: 
     const problem = typeof pattern === "string" ? patternProblem(pattern) : undefined;
     if (problem) return { detail: problem, offset: args[0].range.start };
   }
-}
-
-/** Why `pattern` is no regular expression of RE2; undefined: it is one. */
-export function patternProblem(pattern: string): string | undefined {
-  try {
-    RE2JS.compile(pattern);
-    return undefined;
-  } catch (error) {
-    return `not a regular expression: ${(error as Error).message}`;
-  }
-}
-
-/** Whether `pattern` occurs in `text`; takes time in proportion to their lengths. */
-export function matchesPattern(text: string, pattern: string): boolean {
-  return RE2JS.compile(pattern).matcher(text).find();
 }
 
 /** Text as it stands in the middle of others: texts as they are, nothing for null, JSON for lists and maps. */
@@ -216,7 +215,7 @@ function baseEnvironment(kind: ScopeKind): Environment {
   for (const [name, type] of Object.entries(NAMES[kind])) environment.registerVariable(name, type);
   environment.registerFunction("fromJSON(string): dyn", (text: string) => toCel(parseJson(text)));
   environment.registerFunction("toJSON(dyn): string", (value: unknown) => JSON.stringify(fromCel(value)));
-  environment.registerFunction("string.matchesRe2(string): bool", matchesPattern);
+  environment.registerFunction(`string.${MATCHES_RE2}(string): bool`, matchesRe2);
   environment.registerFunction("stepIs(dyn, string, string): bool", stepIs);
   return environment;
 }
@@ -232,12 +231,16 @@ function parseJson(text: string): Value {
 
 /** What `succeeded('x')`, `failed('x')` and `skipped('x')` ask. */
 function stepIs(steps: unknown, id: string, what: string): boolean {
-  const step = (steps as Record<string, { state?: string; outcome?: string }>)[id];
-  if (what === "skipped") return step?.state === "skipped";
-  if (what === "succeeded") return step?.outcome === "succeeded";
-  return step?.outcome === "failed" || step?.outcome === "timedOut" || step?.state === "upstreamFailed";
+  const step = (steps as CelMap).get(id) as CelMap | undefined;
+  const [state, outcome] = [step?.get("state"), step?.get("outcome")];
+  if (what === "skipped") return state === "skipped";
+  if (what === "succeeded") return outcome === "succeeded";
+  return outcome === "failed" || outcome === "timedOut" || state === "upstreamFailed";
 }
 
+type CelMap = ReadonlyMap<string, unknown>;
+
+/** Maps instead of objects: of an object with a key `constructor` the library takes the value for its type. */
 function toCel(value: Value): unknown {
   if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof value !== "object" || value === null) return value;
@@ -245,11 +248,14 @@ function toCel(value: Value): unknown {
     if (value.length > LIST_ITEMS_MAX) throw new Error(`a list of ${value.length} items; at most ${LIST_ITEMS_MAX}`);
     return value.map(toCel);
   }
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toCel(each)]));
+  return new Map(Object.entries(value).map(([key, each]) => [key, toCel(each)]));
 }
 
 function fromCel(value: unknown): Value {
-  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "bigint") {
+    if (Number.isSafeInteger(Number(value))) return Number(value);
+    throw new Error(`the result is ${value}, which is too large for a number; make it a text with string()`);
+  }
   if (value === null || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "number") {
     if (!Number.isFinite(value)) throw new Error(`the result is ${value}, which is no number that can be kept`);

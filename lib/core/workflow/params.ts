@@ -1,7 +1,7 @@
 /** Parameters of a run and inputs of an approval: texts from a command line or values from a document, checked. */
 import type { ParamSpec, Scalar } from "../documents/workflow.ts";
 import { didYouMean } from "../documents/issues.ts";
-import { matchesPattern } from "./expression.ts";
+import { matchesPattern } from "./pattern.ts";
 
 export type ParamsResult =
   | { readonly kind: "params"; readonly params: Readonly<Record<string, Scalar | null>> }

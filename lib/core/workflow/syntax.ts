@@ -49,14 +49,13 @@ interface Replacement {
 }
 
 /**
- * `success()` becomes `status.success`, `failed('x')` becomes `stepIs(steps, 'x', 'failed')`, and `.matches(` becomes
- * `.matchesRe2(`. `originalOffset` leads from a place in the new text to the one it came from.
+ * `success()` becomes `status.success`, and `failed('x')` becomes `stepIs(steps, 'x', 'failed')`. `originalOffset` leads from a place in the new text to the one it came from.
  */
 export function createRewriter(
   source: string,
   ast: ASTNode,
 ): { readonly text: string; readonly originalOffset: (offset: number) => number } {
-  const replacements = replacementsIn(source, ast);
+  const replacements = replacementsIn(ast);
   let text = "";
   let at = 0;
   const shifts: { readonly from: number; readonly original: number; readonly inside: boolean }[] = [];
@@ -78,19 +77,15 @@ export function createRewriter(
   };
 }
 
-function replacementsIn(source: string, ast: ASTNode): Replacement[] {
+function replacementsIn(ast: ASTNode): Replacement[] {
   const found: Replacement[] = [];
   for (const node of nodesOf(ast)) {
     const status = statusCallOf(node);
-    if (status && status.step !== undefined) {
-      const text = status.step === null
-        ? `status.${status.name}`
-        : `stepIs(steps, ${JSON.stringify(status.step)}, "${status.name}")`;
-      found.push({ start: node.range.start, end: node.range.end, text });
-    } else if (node.op === "rcall" && node.args[0] === "matches") {
-      const start = source.indexOf("matches", node.args[1].range.end);
-      found.push({ start, end: start + "matches".length, text: "matchesRe2" });
-    }
+    if (status?.step === undefined) continue;
+    const text = status.step === null
+      ? `status.${status.name}`
+      : `stepIs(steps, ${JSON.stringify(status.step)}, "${status.name}")`;
+    found.push({ start: node.range.start, end: node.range.end, text });
   }
   return found.sort((a, b) => a.start - b.start);
 }
