@@ -190,7 +190,7 @@ function invalidAt(
   return {
     kind: "invalid",
     problems: problems.map(({ name, detail }): SourceProblem => ({
-      ...{ included: null, path: [where, name], offset: null, rule: where, detail },
+      ...{ included: null, path: [where, name], offset: null, rule: "given", detail },
     })),
   };
 }

@@ -5,7 +5,6 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { DeckApi } from "../deck/api.ts";
-import type { WorkflowApi } from "../deck/workflow_api.ts";
 import { originalDeckRoutes } from "./compat/deck_routes.ts";
 import { createEdge } from "./edge.ts";
 import type { Edge, RemoteInfo, Route, Upgrade } from "./edge.ts";
@@ -25,7 +24,7 @@ import { tokenRoutes } from "./token_routes.ts";
 import { workflowRoutes } from "./workflow_routes.ts";
 
 export interface DeckAppOptions {
-  readonly deck: DeckApi & Partial<WorkflowApi>;
+  readonly deck: DeckApi;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly auth: AuthOptions;
@@ -47,7 +46,8 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
   const routes: Route[] = [
     ...originalDeckRoutes(deck),
     ...taskRoutes({ deck, clock, logger, upgrade }),
-    ...(runsWorkflows(deck) ? [...workflowRoutes(deck), ...runRoutes(deck)] : []),
+    ...workflowRoutes(deck),
+    ...runRoutes(deck),
     ...nodeRoutes(deck),
     ...eventRoutes(deck, clock),
     backupRoute(deck),
@@ -68,8 +68,4 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
     logger,
   });
   return edge;
-}
-
-function runsWorkflows(deck: DeckApi & Partial<WorkflowApi>): deck is DeckApi & WorkflowApi {
-  return deck.startRun !== undefined;
 }

@@ -1,7 +1,7 @@
 /** /v1/runs: starting workflows, looking at their runs, and what people ask of a run while it goes on or has ended. */
 import { didYouMean } from "../core/documents/issues.ts";
 import type { DeckApi } from "../deck/api.ts";
-import type { StartReply, WorkflowApi } from "../deck/workflow_api.ts";
+import type { StartReply } from "../deck/workflow_api.ts";
 import { approveRequest, rejectRequest, resumeRequest, runRequest } from "../messages/run_api.ts";
 import type { ResumeReply, RunRequest, RunView, WorkflowSource } from "../messages/run_api.ts";
 import { readJson, readOptionalJson } from "./body.ts";
@@ -16,9 +16,7 @@ import { invalidSource, unknownWorkflow } from "./workflow_routes.ts";
 const JSON_TYPE = ["application/json"];
 const STARTED = "the run is durable and starts";
 
-type Api = DeckApi & WorkflowApi;
-
-export function runRoutes(deck: Api): Route[] {
+export function runRoutes(deck: DeckApi): Route[] {
   return [
     {
       method: "POST",
@@ -154,7 +152,7 @@ export function runRoutes(deck: Api): Route[] {
   ];
 }
 
-async function start(deck: Api, request: Request): Promise<Response> {
+async function start(deck: DeckApi, request: Request): Promise<Response> {
   const key = idempotencyKey(request.headers);
   const document = await readJson(request);
   const given = parseWith(runRequest, document.value, { document });
@@ -202,7 +200,7 @@ function started(
   }
 }
 
-function listRuns(deck: Api, context: EdgeContext): Response {
+function listRuns(deck: DeckApi, context: EdgeContext): Response {
   const query = readQuery(context.req.raw.url, runListQuery);
   const page = deck.listRuns(
     {
@@ -217,7 +215,7 @@ function listRuns(deck: Api, context: EdgeContext): Response {
 }
 
 async function decide(
-  deck: Api,
+  deck: DeckApi,
   runId: string,
   context: EdgeContext,
   decision: {
@@ -237,18 +235,18 @@ async function decide(
   return runNow(deck, runId);
 }
 
-function unknownStep(deck: Api, runId: string, step: string): string | undefined {
+function unknownStep(deck: DeckApi, runId: string, step: string): string | undefined {
   const found = deck.findRun(runId);
   if (found.kind !== "found" || Object.hasOwn(found.value.steps, step)) return undefined;
   const meant = didYouMean(step, Object.keys(found.value.steps));
   return `run ${runId} has no step "${step.slice(0, 64)}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
 }
 
-function runNow(deck: Api, id: string): Response {
+function runNow(deck: DeckApi, id: string): Response {
   return jsonResponse(foundOr(deck.findRun(id), "run", id));
 }
 
-function runOf(deck: Api, context: EdgeContext): RunView {
+function runOf(deck: DeckApi, context: EdgeContext): RunView {
   const reference = context.req.param("ref") ?? "";
   const found = deck.findRun(reference);
   if (found.kind === "none") throw notFound(unknownRun(deck, reference));
@@ -256,7 +254,7 @@ function runOf(deck: Api, context: EdgeContext): RunView {
 }
 
 /** People ask for the newest run by the workflow's name. */
-function unknownRun(deck: Api, reference: string): string {
+function unknownRun(deck: DeckApi, reference: string): string {
   const registered = deck.listWorkflows().map(({ name }) => name);
   if (registered.includes(reference)) return `workflow ${reference} has not run yet`;
   const ran = deck.listRuns({}, RECENT_RUNS, null)?.items ?? [];

@@ -4,7 +4,7 @@
  */
 import { didYouMean } from "../core/documents/issues.ts";
 import type { DeckApi } from "../deck/api.ts";
-import type { Invalid, WorkflowApi } from "../deck/workflow_api.ts";
+import type { Invalid } from "../deck/workflow_api.ts";
 import { applyRequest } from "../messages/run_api.ts";
 import type { WorkflowDetailView } from "../messages/run_api.ts";
 import { readJson } from "./body.ts";
@@ -16,7 +16,7 @@ import { accepted } from "./references.ts";
 
 const JSON_TYPE = ["application/json"];
 
-export function workflowRoutes(deck: DeckApi & WorkflowApi): Route[] {
+export function workflowRoutes(deck: DeckApi): Route[] {
   return [
     {
       method: "GET",
@@ -111,7 +111,7 @@ export function workflowRoutes(deck: DeckApi & WorkflowApi): Route[] {
   }
 }
 
-async function apply(deck: WorkflowApi, context: EdgeContext): Promise<Response> {
+async function apply(deck: DeckApi, context: EdgeContext): Promise<Response> {
   const name = context.req.param("name") ?? "";
   const document = await readJson(context.req.raw);
   const source = parseWith(applyRequest, document.value, { document });
@@ -133,17 +133,17 @@ async function apply(deck: WorkflowApi, context: EdgeContext): Promise<Response>
   }
 }
 
-function workflowOf(deck: WorkflowApi, context: EdgeContext): WorkflowDetailView {
+function workflowOf(deck: DeckApi, context: EdgeContext): WorkflowDetailView {
   return findWorkflow(deck, context.req.param("name") ?? "");
 }
 
-function findWorkflow(deck: WorkflowApi, name: string): WorkflowDetailView {
+function findWorkflow(deck: DeckApi, name: string): WorkflowDetailView {
   const found = deck.findWorkflow(name);
   if (!found) throw notFound(unknownWorkflow(deck, name));
   return found;
 }
 
-export function unknownWorkflow(deck: WorkflowApi, name: string): string {
+export function unknownWorkflow(deck: DeckApi, name: string): string {
   const meant = didYouMean(name, deck.listWorkflows().map((workflow) => workflow.name));
   return `there is no workflow "${name.slice(0, 128)}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
 }

@@ -24,6 +24,20 @@ Deno.test("the command line has the commands that it should", () => {
     "token revoke",
     "cert ca",
     "cert issue",
+    "workflow run",
+    "workflow status",
+    "workflow logs",
+    "workflow cancel",
+    "workflow approve",
+    "workflow reject",
+    "workflow resume",
+    "workflow rerun",
+    "workflow list",
+    "workflow history",
+    "workflow apply",
+    "workflow pause",
+    "workflow unpause",
+    "workflow rm",
     "workflow validate",
     "workflow graph",
     "workflow schema",
@@ -86,6 +100,13 @@ const WRONG: readonly [string, RegExp][] = [
   ["deck --heartbeat 5s --node-timeout 6s", /at least twice/],
   ["deck -w host:port", /^error: --workers is no address: "host:port"/],
   ["deck --tls-cert x", /belong together/],
+  ["workflow run", /missing required argument 'file\|name'/],
+  ["workflow run -p version a", /^error: -p needs KEY=VALUE, not "version"/],
+  ["workflow run --timeout soon a", /^error: --timeout is no duration: "soon"/],
+  ["workflow approve run step -i x", /^error: --input needs KEY=VALUE, not "x"/],
+  ["workflow approve run a.b", /^error: "a.b" is no step/],
+  ["workflow logs run --attempt x", /^error: --attempt needs a whole number, not "x"/],
+  ["workflow history -n many", /^error: --limit needs a whole number, not "many"/],
   ["sailor --labels novalue", /^error: --labels needs KEY=VALUE/],
   ["sailor --runtime podman", /^error: --runtime does not know "podman"; one of docker, process/],
   ["sailor --reserve-memory lots", /^error: --reserve-memory is no size/],
@@ -101,6 +122,11 @@ for (const [line, message] of WRONG) {
 
 for (
   const command of ["status", "status web", "stop web", "logs web", "exec web ls", "mast", "mast drain a", "events"]
+    .concat(
+      ["run x", "status x", "logs x", "cancel x", "approve x y", "resume x", "rerun x", "list", "history"].concat(
+        ["history x", "pause x", "unpause x", "rm x", "graph x", "reject x y"],
+      ).map((words) => `workflow ${words}`),
+    )
 ) {
   Deno.test(`ormen ${command} says that the deck cannot be reached`, async () => {
     const address = deadAddress();

@@ -7,7 +7,6 @@ import { createDeckApp } from "../../lib/http/deck_app.ts";
 import type { HttpApp } from "../../lib/http/deck_app.ts";
 import type { AuthOptions } from "../../lib/http/guards.ts";
 import type { EventView, NodeView, TaskDetailView } from "../../lib/messages/api.ts";
-import type { WorkflowApi } from "../../lib/deck/workflow_api.ts";
 import type { RunView, WorkflowDetailView } from "../../lib/messages/run_api.ts";
 import { nodeView, RUN_ID, runView, sailRecord, SOURCE, TASK_ID, taskDetail, WALL_MS } from "./records.ts";
 import { workflowDetail, workflowView } from "./records.ts";
@@ -128,15 +127,15 @@ export class ScriptedDeck {
   readonly nodes = new Map<string, NodeView>();
   readonly workflows = new Map<string, WorkflowDetailView>();
   readonly runs = new Map<string, RunView>();
-  overrides: Partial<DeckApi & WorkflowApi> = {};
+  overrides: Partial<DeckApi> = {};
 
   publish(...events: EventView[]): void {
     this.events.push(...events);
     for (const watcher of [...this.watchers]) watcher(events);
   }
 
-  api(): DeckApi & WorkflowApi {
-    const answers: Partial<DeckApi & WorkflowApi> = {
+  api(): DeckApi {
+    const answers: Partial<DeckApi> = {
       submit: (task: NewTask) =>
         Promise.resolve({
           kind: "accepted",
@@ -221,8 +220,8 @@ export class ScriptedDeck {
       }),
       metrics: () => ({ expose: () => "ormen_deck_test 1\n" }),
     };
-    return new Proxy({} as DeckApi & WorkflowApi, {
-      get: (_, name: keyof (DeckApi & WorkflowApi)) => (...args: unknown[]) => {
+    return new Proxy({} as DeckApi, {
+      get: (_, name: keyof DeckApi) => (...args: unknown[]) => {
         this.calls.push([name, ...args]);
         const act = this.overrides[name] ?? answers[name];
         if (!act) throw new Error(`not scripted: ${name}`);
@@ -232,7 +231,7 @@ export class ScriptedDeck {
   }
 
   /** The arguments of the calls of one method. */
-  callsOf(name: keyof (DeckApi & WorkflowApi)): unknown[][] {
+  callsOf(name: keyof DeckApi): unknown[][] {
     return this.calls.filter((call) => call[0] === name).map((call) => call.slice(1));
   }
 }

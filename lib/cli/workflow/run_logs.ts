@@ -1,0 +1,127 @@
+/**
+ * `ormen workflow logs`: what the steps of a run printed, each stream to its own. Of several steps each line begins with
+ * the step's name, and lines stand in the order of their times; those of host processes bear none and stand together.
+ */
+import type { Command } from "commander";
+import type { Deck } from "../../client/client.ts";
+import { DeckError } from "../../client/errors.ts";
+import type { RunView } from "../../messages/run_api.ts";
+import { action, type Context, deckOf, type DeckOption, type JsonOption, printJsonLine } from "../context.ts";
+import { withDeck, withExample, withJson } from "../context.ts";
+import { wrongUsage } from "../failure.ts";
+import type { Io } from "../io.ts";
+import { countOf } from "../options.ts";
+import { clean, paint } from "../render.ts";
+import { type LogLine, mergeLines, splitLines, type StepLog } from "./merge_logs.ts";
+import { requireStep, RUN_ARGUMENT, type StepReference, stepReference } from "./references.ts";
+import { labelOf, leavesOf } from "./run_rows.ts";
+
+interface LogsOptions extends DeckOption, JsonOption {
+  readonly follow?: boolean;
+  readonly attempt?: string;
+  readonly timestamps?: boolean;
+}
+
+export function addRunLogs(workflow: Command, context: Context): void {
+  const command = workflow.command("logs").argument("<run>", RUN_ARGUMENT)
+    .argument("[step]", "a step of it; NAME.2 is its third instance; all unless said")
+    .description("show what the steps of a run printed");
+  withDeck(command)
+    .option("-f, --follow", "go on until the run ends")
+    .option("--attempt <number>", "of this attempt (default: the last)")
+    .option("--timestamps", "begin each line with its time");
+  withExample(withJson(command), "ormen workflow logs -f deploy-7f3a", "ormen workflow logs deploy test --attempt 1");
+  command.action(action(context, (run, step, options) => logs(context, run, step, options)));
+}
+
+async function logs(
+  context: Context,
+  reference: string,
+  stepText: string | undefined,
+  options: LogsOptions,
+): Promise<void> {
+  const { io } = context;
+  const attempt = options.attempt === undefined ? null : countOf("--attempt", options.attempt);
+  if (attempt === 0) throw wrongUsage("--attempt counts from 1");
+  const wanted = stepText === undefined ? null : stepReference(stepText);
+  const deck = deckOf(context, options);
+  const run = await deck.run(reference);
+  if (wanted) await requireStep(run, wanted.step);
+  const isAlone = wanted !== null && (wanted.instance !== null || !run.steps[wanted.step].instances);
+  const width = Math.max(0, ...[...leavesOf(run)].map(({ label }) => label.length));
+  const print = (line: LogLine) => printLine(io, line, isAlone ? null : width, options);
+  const problem = (log: StepLog, error: unknown) => {
+    if (!(error instanceof DeckError)) throw error;
+    // One step alone that has none is an error; among others it is told beside them.
+    if (isAlone) throw error;
+    io.err(`${log.label}: no output: ${clean(error.message)}\n`);
+  };
+  if (options.follow) return await follow(deck, run.id, wanted, print, problem);
+  for await (const line of mergeLines(deck, logsOf(run, wanted, attempt), problem)) print(line);
+}
+
+/** Of the last attempts, or of one by its number, in the order in which they began. */
+function logsOf(run: RunView, wanted: StepReference | null, attempt: number | null): StepLog[] {
+  const logs: StepLog[] = [];
+  for (const [step, view] of Object.entries(run.steps)) {
+    if (wanted && wanted.step !== step) continue;
+    for (const [index, fields] of (view.instances ?? [view]).entries()) {
+      const instance = view.instances ? index : null;
+      if (wanted && wanted.instance !== null && wanted.instance !== instance) continue;
+      if (fields.taskId === null || (attempt !== null && attempt > fields.attempts)) continue;
+      logs.push({
+        label: labelOf(step, instance),
+        // The id of an attempt ends in its number.
+        taskId: attempt === null ? fields.taskId : fields.taskId.replace(/\.\d+$/, `.${attempt}`),
+        startedMs: fields.startedAt === null ? 0 : Date.parse(fields.startedAt),
+      });
+    }
+  }
+  return logs.sort((a, b) => a.startedMs - b.startedMs);
+}
+
+/** All attempts from now to the run's end, lines as they come. */
+async function follow(
+  deck: Deck,
+  runId: string,
+  wanted: StepReference | null,
+  print: (line: LogLine) => void,
+  problem: (log: StepLog, error: unknown) => void,
+): Promise<void> {
+  const seen = new Set<string>();
+  const open: Promise<void>[] = [];
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {}); // Met below, unless nothing failed.
+  const read = async (log: StepLog) => {
+    try {
+      for await (const line of splitLines(deck.logs(log.taskId, { follow: true }), log.label)) print(line);
+    } catch (error) {
+      problem(log, error);
+    }
+  };
+  const watch = async () => {
+    for await (const run of deck.watchRun(runId)) {
+      for (const log of logsOf(run, wanted, null)) {
+        if (seen.has(log.taskId) || !hasBegun(run, log.label)) continue;
+        seen.add(log.taskId);
+        open.push(read(log).catch(failed.reject));
+      }
+    }
+    await Promise.all(open);
+  };
+  await Promise.race([watch(), failed.promise]);
+}
+
+/** Before that there is no container, and nothing to follow. */
+function hasBegun(run: RunView, label: string): boolean {
+  const leaf = [...leavesOf(run)].find((each) => each.label === label);
+  return leaf !== undefined && leaf.fields.state !== "queued" && leaf.fields.state !== "pending";
+}
+
+function printLine(io: Io, line: LogLine, width: number | null, options: LogsOptions): void {
+  if (options.json) return printJsonLine(io, line);
+  const time = options.timestamps && line.time !== null ? `${line.time} ` : "";
+  const head = width === null ? "" : `${paint(io, "grey", `${line.step.padEnd(width)} |`)} `;
+  const write = line.stream === "stdout" ? io.out : io.err;
+  write(`${head}${time}${line.text}\n`);
+}
