@@ -226,6 +226,23 @@ Deno.test("events lists what happened, newest last", async () => {
   assert.deepEqual(json.out.trimEnd().split("\n").map((line) => JSON.parse(line)), EVENTS);
 });
 
+Deno.test("events of a run are told with run and step, and --run asks for those of one", async () => {
+  const run = { taskId: null, runId: "deploy-7f3a" };
+  const events = [
+    event(1, "runStarted", { ...run, message: "run deploy-7f3a started" }),
+    event(2, "stepRetrying", { ...run, step: "test.1", message: "test.1 is tried again" }),
+  ];
+  await using deck = scriptedDeck(({ path }) =>
+    Response.json(path.startsWith("/v1/events") ? { events, next: null } : { id: "deploy-7f3a" })
+  );
+  const { out } = await ormen(["events", "-m", deck.address, "--run", "deploy"]);
+  assert.match(
+    out,
+    /runStarted +deploy-7f3a +run deploy-7f3a started\n.*stepRetrying +deploy-7f3a\/test\.1 +test\.1 is/,
+  );
+  assert.deepEqual(deck.lines(), ["GET /v1/runs/deploy", "GET /v1/events?run=deploy-7f3a&limit=1000"]);
+});
+
 Deno.test("events -f goes on where the list ended", async () => {
   await using deck = scriptedDeck(({ headers }) =>
     headers.get("accept") === "text/event-stream"

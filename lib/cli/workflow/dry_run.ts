@@ -1,6 +1,5 @@
 /** What a workflow would do, in the order in which it would: texts are filled in as far as they can be known before. */
 import type { ParamSpec, Scalar, StepSpec, WorkflowSpec } from "../../core/documents/workflow.ts";
-import { didYouMean } from "../../core/documents/issues.ts";
 import { compileExpression, textOf } from "../../core/workflow/expression.ts";
 import type { Value } from "../../core/workflow/expression.ts";
 import { expandMatrix } from "../../core/workflow/matrix.ts";
@@ -14,6 +13,8 @@ import type { WorkflowSource } from "../../messages/run_api.ts";
 import { type Context, printJson } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
 import { clean, paint } from "../render.ts";
+import { wrongValues } from "./params_options.ts";
+import { unknownStep } from "./references.ts";
 import { valueText } from "./run_rows.ts";
 
 export interface PlannedStep {
@@ -44,10 +45,8 @@ export async function dryRun(
   }
   const { spec } = checked;
   const { only } = given;
-  const names = spec.steps.map(({ id }) => id);
-  if (only !== null && !names.includes(only)) {
-    const meant = didYouMean(only, names);
-    throw new CommandFailure(`${spec.name} has no step ${only}`, meant === undefined ? [] : [`did you mean ${meant}?`]);
+  if (only !== null && !spec.steps.some(({ id }) => id === only)) {
+    throw await unknownStep(`workflow ${spec.name}`, only, spec.steps.map(({ id }) => id));
   }
   const params = paramsFor(spec.params, given.params);
   const steps = planSteps(spec, params, only);
@@ -63,7 +62,6 @@ export async function dryRun(
       io.out(`${step.runs === false ? paint(io, "grey", line) : line}\n`);
     }
   }
-  await Promise.resolve();
 }
 
 function paramsFor(
@@ -72,8 +70,7 @@ function paramsFor(
 ): Readonly<Record<string, Scalar | null>> {
   const resolved = resolveParams(specs, given);
   if (resolved.kind === "params") return resolved.params;
-  const [first, ...rest] = resolved.problems.map(({ name, detail }) => `parameter ${name} ${detail}`);
-  throw new CommandFailure(first, [...rest, `give it with  -p ${resolved.problems[0].name}=VALUE`], 2);
+  throw wrongValues("parameter", resolved.problems, "-p");
 }
 
 /** Pure. */
@@ -164,7 +161,7 @@ function valueOf(source: string, known: Known): Value | undefined {
 const INSTANCES_SHOWN = 6;
 
 function linesOf(step: PlannedStep, width: number): string[] {
-  const indent = " ".repeat(width + 8);
+  const indent = " ".repeat(width + 9);
   const conditions = [
     step.needs.length === 0 ? "" : `after ${step.needs.join(", ")}`,
     step.runs === false && step.when === null
@@ -175,7 +172,7 @@ function linesOf(step: PlannedStep, width: number): string[] {
       ? `when ${clean(step.when)}`
       : "",
   ].filter((text) => text !== "").join("   ");
-  const first = `  ${String(step.stage).padStart(3)}  ${step.name.padEnd(width)} ${step.does}${
+  const first = `  ${String(step.stage).padStart(3)}  ${step.name.padEnd(width)}  ${step.does}${
     conditions === "" ? "" : `   ${conditions}`
   }`;
   if (step.runs === false) return [first];

@@ -84,7 +84,7 @@ async function report(io: Io, deck: Deck, run: RunView, options: FollowOptions):
   const summary = summaryText(io, run);
   io.out(`${summary}          ${nextCommand(`workflow status ${clean(run.id)}`, options)}\n`);
   if (run.state === "succeeded") return;
-  if (run.why !== null) io.out(`${clean(run.why)}\n`);
+  if (run.why !== null) io.out(`why    ${clean(run.why)}\n`);
   io.out(await failureReport(io, deck, run, nextCommand(`workflow logs ${clean(run.id)}`, options)));
   if (run.state === "failed" || run.state === "timedOut") {
     io.out(`next   ${nextCommand(`workflow resume ${clean(run.id)}`, options)}\n`);
@@ -179,7 +179,9 @@ function createLines(io: Io, first: RunView, options: FollowOptions): View {
       for (const change of changesOf(seen, run)) {
         if (options.json) printJsonLine(io, change);
         else {
-          const { word, colour, rest } = changeText(change);
+          const text = changeText(change, io.nowMs());
+          if (!text) continue;
+          const { word, colour, rest } = text;
           const line = `${time()}  ${change.name.padEnd(20)}  ${paint(io, colour, word.padEnd(9))}  ${rest}`;
           io.out(`${line.trimEnd()}\n`);
           if (change.state === "waiting" && run.steps[change.step]?.kind === "approval") {

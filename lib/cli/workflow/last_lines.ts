@@ -8,6 +8,8 @@ import { clean } from "../render.ts";
 import { leavesOf } from "./run_rows.ts";
 
 const STREAMS_MAX = 8;
+/** Of one step's output; a deck that restarts breaks them all. */
+const TRIES_MAX = 10;
 const LINE_CHARS_MAX = 1_000;
 
 export interface LastLines {
@@ -21,6 +23,7 @@ export interface LastLines {
 export function createLastLines(deck: Deck, onLine: () => void): LastLines {
   const open = new Map<string, { readonly taskId: string; readonly abort: AbortController }>();
   const lines = new Map<string, string>();
+  const tries = new Map<string, number>();
 
   function end(label: string): void {
     open.get(label)?.abort.abort();
@@ -40,6 +43,8 @@ export function createLastLines(deck: Deck, onLine: () => void): LastLines {
         onLine();
       }
     } catch { /* The step goes on without its last line. */ }
+    // Opened again with the next view of the run, if the step still runs then.
+    if (!signal.aborted) open.delete(label);
   }
 
   return {
@@ -51,7 +56,9 @@ export function createLastLines(deck: Deck, onLine: () => void): LastLines {
       }
       for (const [label, { taskId }] of [...open]) if (wanted.get(label) !== taskId) end(label);
       for (const [label, taskId] of wanted) {
-        if (open.has(label) || open.size >= STREAMS_MAX) continue;
+        const tried = tries.get(taskId) ?? 0;
+        if (open.has(label) || open.size >= STREAMS_MAX || tried >= TRIES_MAX) continue;
+        tries.set(taskId, tried + 1);
         const abort = new AbortController();
         open.set(label, { taskId, abort });
         read(label, taskId, abort.signal);

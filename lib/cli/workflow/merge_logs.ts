@@ -29,8 +29,8 @@ export async function* mergeLines(
   const open: Head[] = [];
   const openNext = async () => {
     const log = waiting.shift()!;
-    const lines = linesOf(deck, log, problem);
-    await advance({ log, lines, line: null, timeMs: log.startedMs }, open);
+    const head = await advance({ log, lines: linesOf(deck, log, problem), line: null, timeMs: log.startedMs });
+    if (head) open.push(head);
   };
   while (waiting.length > 0 || open.length > 0) {
     const first = open.reduce<Head | null>((a, b) => a === null || b.timeMs < a.timeMs ? b : a, null);
@@ -39,8 +39,9 @@ export async function* mergeLines(
       continue;
     }
     yield first.line!;
-    open.splice(open.indexOf(first), 1);
-    await advance(first, open);
+    // In its place: among equal times the one that was opened first goes on.
+    const next = await advance(first);
+    open.splice(open.indexOf(first), 1, ...(next ? [next] : []));
   }
 }
 
@@ -52,12 +53,12 @@ interface Head {
   readonly timeMs: number;
 }
 
-/** Puts it back with its next line, unless there is none. */
-async function advance(head: Head, open: Head[]): Promise<void> {
+/** The same with its next line; undefined: there is none. */
+async function advance(head: Head): Promise<Head | undefined> {
   const next = await head.lines.next();
-  if (next.done) return;
+  if (next.done) return undefined;
   const timeMs = next.value.time === null ? head.timeMs : Date.parse(next.value.time);
-  open.push({ ...head, line: next.value, timeMs });
+  return { ...head, line: next.value, timeMs };
 }
 
 async function* linesOf(

@@ -60,14 +60,26 @@ async function readParams(file: string, text: string): Promise<Record<string, Sc
 export function explainGiven(error: DeckError, where: "params" | "inputs", flag: string): CommandFailure | undefined {
   const given = (error.problem?.errors ?? []).filter(({ pointer }) => pointer.startsWith(`/${where}/`));
   if (error.status !== 422 || given.length === 0) return undefined;
-  const texts = given.map(({ pointer, detail }) => {
-    const name = pointer.slice(where.length + 2).replaceAll("~1", "/").replaceAll("~0", "~");
-    return `${name} ${detail}`;
-  });
   const what = where === "params" ? "parameter" : "input";
-  const name = texts[0].split(" ")[0];
-  return new CommandFailure(`${what} ${texts[0]}`, [
-    ...texts.slice(1).map((text) => `${what} ${text}`),
-    `give it with  ${flag} ${name}=VALUE`,
-  ], 2);
+  const problems = given.map(({ pointer, detail }) => {
+    const name = pointer.slice(where.length + 2).replaceAll("~1", "/").replaceAll("~0", "~");
+    return { name, detail };
+  });
+  return wrongValues(what, problems, flag);
+}
+
+/** One sentence for each value that is wrong or missing; pure. */
+export function wrongValues(
+  what: "parameter" | "input",
+  problems: readonly { readonly name: string; readonly detail: string }[],
+  flag: string,
+): CommandFailure {
+  const isUnknown = (detail: string) => detail.startsWith("unknown parameter");
+  const [first, ...rest] = problems.map(({ name, detail }) =>
+    isUnknown(detail)
+      ? `there is no ${what} ${name}${detail.slice("unknown parameter".length)}`
+      : `${what} ${name} ${detail}`
+  );
+  const missing = problems.find(({ detail }) => !isUnknown(detail));
+  return new CommandFailure(first, [...rest, ...(missing ? [`give it with  ${flag} ${missing.name}=VALUE`] : [])], 2);
 }

@@ -1,6 +1,6 @@
 /** What the commands that ask about runs and workflows have in common. */
 import type { RunView } from "../../messages/run_api.ts";
-import { wrongUsage } from "../failure.ts";
+import { CommandFailure, wrongUsage } from "../failure.ts";
 
 export const RUN_ARGUMENT = "id of a run, the beginning of one, or a workflow's name: its newest run";
 
@@ -21,17 +21,19 @@ export function stepReference(text: string): StepReference {
   return { step: text.slice(0, at), instance: Number(number) };
 }
 
-/** Throws with the names that there are when `step` is none of them. */
-export async function requireStep(run: RunView, step: string): Promise<void> {
-  if (Object.hasOwn(run.steps, step)) return;
+/** The failure that names the step that was probably meant, and those that there are. `whose` such as `run deploy-7f3a`. */
+export async function unknownStep(whose: string, step: string, names: readonly string[]): Promise<CommandFailure> {
   const { didYouMean } = await import("../../core/documents/issues.ts");
-  const { CommandFailure } = await import("../failure.ts");
-  const names = Object.keys(run.steps);
   const meant = didYouMean(step, names);
-  throw new CommandFailure(
-    `run ${run.id} has no step "${step}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
-    [
-      `its steps are ${names.slice(0, 20).join(", ")}${names.length > 20 ? " ..." : ""}`,
-    ],
-  );
+  const suggestion = meant === undefined ? "" : `; did you mean "${meant}"?`;
+  const shown = names.slice(0, STEPS_SHOWN).join(", ");
+  return new CommandFailure(`${whose} has no step "${step}"${suggestion}`, [
+    `its steps are ${shown}${names.length > STEPS_SHOWN ? " ..." : ""}`,
+  ]);
+}
+
+const STEPS_SHOWN = 20;
+
+export async function requireStep(run: RunView, step: string): Promise<void> {
+  if (!Object.hasOwn(run.steps, step)) throw await unknownStep(`run ${run.id}`, step, Object.keys(run.steps));
 }

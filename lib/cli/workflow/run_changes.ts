@@ -37,21 +37,26 @@ export function changesOf(before: RunView | null, now: RunView): StepChange[] {
       took: fields.startedAt !== null && fields.finishedAt !== null
         ? span(Date.parse(fields.finishedAt) - Date.parse(fields.startedAt))
         : null,
-      note: step?.prompt ?? (fields.state === "queued" || fields.state === "waiting" ? fields.why : null),
+      note: step?.prompt ?? (step?.keptFrom ? `kept from ${step.keptFrom}` : null) ??
+        (fields.state === "queued" || fields.state === "waiting" ? fields.why : null),
     });
   }
   return changes;
 }
 
-/** `build  succeeded  8.2 s  host-a` without the time in front; `retries`: more than one attempt is told. */
+/** `succeeded  8.2 s  host-a`; undefined: no news for a person, as it will run in a moment. */
 export function changeText(
   change: StepChange,
-): { readonly word: string; readonly colour: Colour; readonly rest: string } {
-  const { state, attempt, node, error, took, note } = change;
+  nowMs: number,
+): { readonly word: string; readonly colour: Colour; readonly rest: string } | undefined {
+  const { state, attempt, node, error, took, note, dueAt } = change;
+  if (state === "queued" && note === null) return undefined;
+  const dueMs = dueAt === null || state === "running" ? 0 : Date.parse(dueAt) - nowMs;
   const details = [
     took,
     node,
     attempt > 1 ? `attempt ${attempt}` : null,
+    dueMs > 0 ? `${state === "retrying" ? "next attempt in" : "for"} ${span(dueMs)}` : null,
     note,
     error,
   ].filter((text) => text !== null).map((text) => clean(text));

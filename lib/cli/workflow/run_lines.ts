@@ -57,9 +57,25 @@ export function fitRows(groups: readonly RowGroup[], max: number | null): Row[] 
   if (max === null || rows().length <= max) return rows();
   for (const group of [...groups].sort((a, b) => b.rows.length - a.rows.length)) {
     if (group.rows.length > 1) folded.add(group);
-    if (rows().length <= max) return rows();
+    if (rows().length <= max) return unfold(groups, folded, max);
   }
   return shorten(joinNeighbours(rows(), max), max);
+}
+
+/** Below the counts of a fan-out, where there is room, its instances that failed or go on. */
+function unfold(groups: readonly RowGroup[], folded: ReadonlySet<RowGroup>, max: number): Row[] {
+  let room = max - groups.reduce((sum, group) => sum + (folded.has(group) ? 1 : group.rows.length), 0);
+  const shown = new Set<Row>();
+  for (const rank of ["bad", "active"] as const) {
+    for (const group of folded) {
+      const rows = group.rows.filter((row) => row.rank === rank).slice(0, Math.max(0, room));
+      for (const row of rows) shown.add(row);
+      room -= rows.length;
+    }
+  }
+  return groups.flatMap((group) =>
+    folded.has(group) ? [group.folded, ...group.rows.filter((row) => shown.has(row))] : group.rows
+  );
 }
 
 /** Joins the longest stretches of rows that are over or have not begun, until all fit. */

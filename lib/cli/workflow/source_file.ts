@@ -33,6 +33,11 @@ export interface SourceFile {
   place(problem: SourceProblem): PlacedProblem;
 }
 
+export interface CheckedSourceFile extends SourceFile {
+  readonly spec: WorkflowSpec;
+  readonly included: ReadonlyMap<string, WorkflowSpec>;
+}
+
 const DOCUMENT_BYTES_MAX = 16 * 2 ** 20;
 
 /**
@@ -96,7 +101,7 @@ export async function readSource(path: string, readText?: () => Promise<string>)
 export async function readCheckedSource(
   path: string,
   readText?: () => Promise<string>,
-): Promise<SourceFile & { readonly spec: WorkflowSpec; readonly included: ReadonlyMap<string, WorkflowSpec> }> {
+): Promise<CheckedSourceFile> {
   const file = await readSource(path, readText);
   const checked = await checkFile(file);
   if (checked.kind === "invalid") throw refusalOf(path === "-" ? "stdin" : path, checked.problems);

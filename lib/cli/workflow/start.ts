@@ -10,7 +10,8 @@ import { CommandFailure } from "../failure.ts";
 import { durationOf } from "../options.ts";
 import { clean } from "../render.ts";
 import { explainGiven, paramsOf, type ParamsOptions, withParams } from "./params_options.ts";
-import type { SourceFile } from "./source_file.ts";
+import { unknownStep } from "./references.ts";
+import type { CheckedSourceFile, SourceFile } from "./source_file.ts";
 
 interface StartOptions extends DeckOption, JsonOption, ParamsOptions {
   readonly dryRun?: boolean;
@@ -47,15 +48,19 @@ async function start(context: Context, target: string, options: StartOptions): P
   const params = await paramsOf(context, options);
   const deck = deckOf(context, options);
   const file = isFile(target) ? await readFile(context, target) : null;
+  const { only } = options;
+  if (file && only !== undefined && !file.spec.steps.some(({ id }) => id === only)) {
+    throw await unknownStep(`workflow ${file.spec.name}`, only, file.spec.steps.map(({ id }) => id));
+  }
   if (options.dryRun) {
     const { dryRun } = await import("./dry_run.ts");
     const source = file?.source ?? await deck.workflowSource(target);
-    return await dryRun(context, source, { params, only: options.only ?? null, json: options.json === true });
+    return await dryRun(context, source, { params, only: only ?? null, json: options.json === true });
   }
   const request: RunRequest = {
     ...(file ? file.source : { workflow: target }),
     ...(Object.keys(params).length > 0 ? { params } : {}),
-    ...(options.only === undefined ? {} : { only: options.only }),
+    ...(only === undefined ? {} : { only }),
   };
   const run = await submit(deck, request, file, target);
   if (options.detach) return started(context, run, options);
@@ -73,7 +78,7 @@ export function isFile(target: string): boolean {
   }
 }
 
-async function readFile({ io }: Context, target: string): Promise<SourceFile> {
+async function readFile({ io }: Context, target: string): Promise<CheckedSourceFile> {
   const { readCheckedSource } = await import("./source_file.ts");
   return await readCheckedSource(target, () => io.readText());
 }
