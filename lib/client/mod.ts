@@ -6,7 +6,12 @@ export type { ExecPiece, ExecSession } from "./exec.ts";
 export type { EventsOptions } from "./sse.ts";
 export type { ConnectOptions } from "./transport.ts";
 export type { WatchRunOptions } from "./watch_run.ts";
+export { workflow, WorkflowBuilder } from "./workflow_builder.ts";
+export { cel, Expression } from "./workflow_expression.ts";
+export type { CelValue, Text } from "./workflow_expression.ts";
+export type { Matrix, Step, Workflow, WorkflowKeys } from "./workflow_keys.ts";
 export type { TaskDocument } from "../core/documents/task.ts";
+export type { WorkflowDocument } from "../core/documents/workflow.ts";
 export type {
   AttemptView,
   DeckInfo,
