@@ -55,11 +55,11 @@ function literal(value: CelValue): string {
   return JSON.stringify(value);
 }
 
-const PATH = /^[A-Za-z_][\w.]*(?:\["[^"\\]*"\][\w.]*|\[\d+\][\w.]*)*$/;
+const NAME_OR_NUMBER = /^(?:\d+|[A-Za-z_][\w.]*(?:\["[^"\\]*"\][\w.]*|\[\d+\][\w.]*)*)$/;
 
-/** What is more than a name stays one operand wherever it is put. */
+/** What is more than a name or a number stays one operand wherever it is put. */
 function operand({ source }: Expression): string {
-  return PATH.test(source) ? source : `(${source})`;
+  return NAME_OR_NUMBER.test(source) ? source : `(${source})`;
 }
 
 // CEL's own words, which cannot stand after a dot.
