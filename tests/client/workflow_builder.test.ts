@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { cel, type Workflow, workflow } from "../../lib/client/mod.ts";
 import { workflowDocument } from "../../lib/core/documents/workflow.ts";
+import { checkSource } from "../../lib/core/workflow/validate.ts";
 import type { RunRequest } from "../../lib/messages/run_api.ts";
 
 const BUILT: readonly { readonly name: string; readonly built: Workflow; readonly yaml: string }[] = [
@@ -185,6 +186,20 @@ for (const { name, built, yaml } of BUILT) {
     assert.equal(workflowDocument.parse(request.workflow).name, built.name);
   });
 }
+
+Deno.test("workflow() makes documents that are judged as any other: an output of a step that is not needed", () => {
+  const source = {
+    workflow: workflow("unneeded", (w) => {
+      const build = w.task("build", { task: { image: "builder:1" }, outputs: { digest: "${{ stdout }}" } });
+      w.task("test", { task: { image: "test:1" }, env: { DIGEST: build.outputs.digest } });
+    }),
+  };
+  const checked = checkSource(source);
+  assert.equal(checked.kind, "invalid");
+  assert.deepEqual(checked.problems.map(({ path, detail }) => [path.join("."), detail]), [
+    ["steps.test.env.DIGEST", "step test does not wait for step build; add it to `needs`"],
+  ]);
+});
 
 Deno.test("cel`` puts texts in as literals, and expressions as one operand each", () => {
   const said = `a" || true || "`;
