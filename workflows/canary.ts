@@ -2,9 +2,9 @@
  * A workflow written in TypeScript: a loop makes its steps. Each stage gives the new version a larger share and looks at
  * what came of it; the next stage begins only when that was good.
  *
- * `deno run workflows/canary.ts` prints its document.
+ * `deno run -A workflows/canary.ts` runs it on the deck of ORMEN_DECK and waits for its end; `--print` shows its document.
  */
-import { cel, type Step, workflow } from "../lib/client/mod.ts";
+import { cel, connect, type Step, workflow } from "../lib/client/mod.ts";
 
 const task = { image: "ormen-test/busybox:1" };
 const SHARES = [5, 50, 100];
@@ -35,4 +35,19 @@ export const canary = workflow("canary", {
   return { version: w.params.version, errors };
 });
 
-if (import.meta.main) console.log(JSON.stringify(canary, null, 2));
+/** Whether it succeeded. A deck that is away for a moment is waited for. */
+async function runCanary(): Promise<boolean> {
+  const deck = connect(Deno.env.get("ORMEN_DECK") ?? "localhost:5555", { token: Deno.env.get("ORMEN_TOKEN") });
+  let run = await deck.startRun({ workflow: canary, params: { version: "v43" } });
+  for await (run of deck.watchRun(run.id)) {
+    const steps = Object.entries(run.steps).map(([name, { state }]) => `${name} ${state}`);
+    console.log(`${run.id} ${run.state}: ${steps.join(", ")}`);
+  }
+  console.log(run.outputs);
+  return run.state === "succeeded";
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--print")) console.log(JSON.stringify(canary, null, 2));
+  else if (!await runCanary()) Deno.exitCode = 1;
+}
