@@ -1,6 +1,7 @@
 /** Every workflow that people are shown, in workflows/ and in the documentation, is one: judged as the deck judges it. */
 import assert from "node:assert/strict";
 import { parse } from "yaml";
+import { cronProblem } from "../../lib/adapters/cron.ts";
 import { keysAt } from "../../lib/core/documents/issues.ts";
 import { workflowDocument } from "../../lib/core/documents/workflow.ts";
 import { checkSource } from "../../lib/core/workflow/validate.ts";
@@ -58,7 +59,7 @@ Deno.test("docs/workflows.md names every key", () => {
 });
 
 function check(source: Source): void {
-  const checked = checkSource(source);
+  const checked = checkSource(source, { cronProblem });
   assert.deepEqual(checked.kind === "invalid" ? checked.problems : [], []);
 }
 
