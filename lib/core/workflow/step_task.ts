@@ -99,7 +99,7 @@ function ownVariables({ run, step }: Scene): Record<string, string> {
     ORMEN_STEP: step!.step,
     ORMEN_ATTEMPT: String(step!.attempts),
     ...(step!.instance === null ? {} : { ORMEN_INSTANCE: String(step!.instance) }),
-    ...(run.phase === "steps" || run.failedStep === null ? {} : { ORMEN_FAILED_STEP: run.failedStep }),
+    ...(run.phase === "steps" ? {} : { ORMEN_FAILED_STEP: run.failedStep ?? "" }),
   };
 }
 

@@ -188,7 +188,10 @@ Deno.test("a run's timeout cancels its steps, runs what follows a failure and th
   rig.stops("r.a.1");
   assert.deepEqual(rig.states(), { a: "cancelled", b: "cancelled", "onFailure-1": "queued", "finally-1": "pending" });
   assert.equal(rig.run().state, "finalizing");
+  // A script under `sh -u` may ask for it whatever led there.
+  assert.equal(rig.taskSpec("r.onFailure-1.1").env.ORMEN_FAILED_STEP, "");
   rig.ends("r.onFailure-1.1");
+  assert.equal(rig.taskSpec("r.finally-1.1").env.ORMEN_FAILED_STEP, "");
   rig.ends("r.finally-1.1");
   assert.deepEqual([rig.run().state, rig.run().why], ["timedOut", "it took longer than 5s"]);
 });
