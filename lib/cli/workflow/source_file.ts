@@ -47,7 +47,9 @@ const DOCUMENT_BYTES_MAX = 16 * 2 ** 20;
 export async function readSource(path: string, readText?: () => Promise<string>): Promise<SourceFile> {
   const { LineCounter, parseDocument } = await import("../yaml.ts");
   const name = path === "-" ? "stdin" : path;
-  const root = Deno.realPathSync(path === "-" ? "." : directoryOf(path));
+  const text = path === "-" ? await readText!() : readTextFile(path, "the workflow");
+  if (text.length > DOCUMENT_BYTES_MAX) throw new CommandFailure(`${name} is larger than 16 MiB`);
+  const root = path === "-" ? Deno.cwd() : dirname(Deno.realPathSync(path));
   const opened = new Map<string | null, OpenDocument>();
   const problems: PlacedProblem[] = [];
 
@@ -65,8 +67,6 @@ export async function readSource(path: string, readText?: () => Promise<string>)
     return value.kind === "problem" ? here : { ...here, value: value.value };
   };
 
-  const text = path === "-" ? await readText!() : readTextFile(path, "the workflow");
-  if (text.length > DOCUMENT_BYTES_MAX) throw new CommandFailure(`${name} is larger than 16 MiB`);
   const main = open(null, name, text);
   const included: Record<string, Record<string, unknown>> = {};
   const queue: { readonly document: OpenDocument; readonly folder: string }[] = [{ document: main, folder: root }];
@@ -155,13 +155,6 @@ interface OpenDocument {
   readonly document: Document.Parsed;
   readonly lines: LineCounter;
   readonly value: Record<string, unknown>;
-}
-
-function directoryOf(path: string): string {
-  try {
-    if (Deno.statSync(path).isFile) return dirname(Deno.realPathSync(path));
-  } catch { /* told by whoever reads it */ }
-  return dirname(path);
 }
 
 type PlainValue =

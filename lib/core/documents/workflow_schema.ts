@@ -94,7 +94,7 @@ function withDurations(schema: unknown): unknown {
 function describe(schema: Json, kind: keyof typeof DESCRIPTIONS): void {
   const properties = schema.properties as Record<string, Json>;
   for (const [key, description] of Object.entries(DESCRIPTIONS[kind])) {
-    properties[key] = { description, ...properties[key] };
+    if (Object.hasOwn(properties, key)) properties[key] = { description, ...properties[key] };
   }
 }
 
