@@ -1,4 +1,5 @@
 /** `WorkflowApi` over the loop and the committed records. */
+import { createHash } from "node:crypto";
 import type { Cron } from "../contracts/cron.ts";
 import type { Random } from "../contracts/random.ts";
 import type { Scalar, WorkflowSpec } from "../core/documents/workflow.ts";
@@ -68,7 +69,13 @@ export function createWorkflowApi(parts: WorkflowApiParts): WorkflowApi {
     },
 
     async startRun({ source, params, only, key }) {
-      const found = await definitionFor(parts, source);
+      // Before anything is kept: what is refused leaves nothing behind.
+      const found = await definitionFor(parts, source, (spec) => {
+        const resolved = resolveParams(spec.params, params);
+        if (resolved.kind === "problems") return invalidAt("params", resolved.problems);
+        if (only === null || spec.steps.some(({ id }) => id === only)) return undefined;
+        return { kind: "notFound", message: `workflow ${spec.name} has no step ${only}` };
+      });
       if (found.kind !== "kept") return found;
       return await startRun({ ...found, document: null, given: params, only, key, cause: { kind: "manual" } });
     },
@@ -115,7 +122,7 @@ export function createWorkflowApi(parts: WorkflowApiParts): WorkflowApi {
     const { hash, document, spec, given, only, key, cause } = request;
     const resolved = resolveParams(spec.params, given);
     if (resolved.kind === "problems") return invalidAt("params", resolved.problems);
-    const tail = key === null ? random.uuid() : await sha256(`${spec.name} ${key}`);
+    const tail = key === null ? random.uuid() : sha256(`${spec.name} ${key}`);
     const id = `${spec.name}-${tail.slice(0, 8)}`;
     const { params } = resolved;
     const decided = await ask<StartDecision>(loop, {
@@ -131,8 +138,9 @@ type Kept = { readonly kind: "kept"; readonly hash: string; readonly spec: Workf
 async function definitionFor(
   parts: WorkflowApiParts,
   source: WorkflowSource | { readonly name: string; readonly version?: number },
+  refuse: (spec: WorkflowSpec) => Invalid | NotFound | undefined,
 ): Promise<Kept | Invalid | NotFound | Unavailable> {
-  if (!("name" in source)) return await keepSource(parts, source);
+  if (!("name" in source)) return await keepSource(parts, source, refuse);
   const { committed } = parts;
   const hash = versionOf(committed, source.name, source.version);
   const plan = hash === undefined ? undefined : committed.definition(hash)?.plan(null);
@@ -149,16 +157,19 @@ function versionOf(committed: State, name: string, version?: number): string | u
 }
 
 /** Judged, then kept in pieces, so that no write is too large; one that nothing refers to goes after an hour. */
-async function keepSource(
+async function keepSource<R = never>(
   { loop, committed, cron }: WorkflowApiParts,
   source: WorkflowSource,
-): Promise<Kept | Invalid | Unavailable> {
+  refuse: (spec: WorkflowSpec) => R | undefined = () => undefined,
+): Promise<Kept | Invalid | Unavailable | R> {
   const checked = checkSource(source, { cronProblem: (expression, zone) => cron.problem(expression, zone) });
   if (checked.kind === "invalid") return checked;
+  const refusal = refuse(checked.spec);
+  if (refusal) return refusal;
   const text = JSON.stringify(
     { workflow: source.workflow, included: source.included ?? {} } satisfies DefinitionText,
   );
-  const hash = await sha256(text);
+  const hash = sha256(text);
   const pieces = Math.ceil(text.length / DEFINITION_PIECE_CHARS);
   for (let piece = 0; piece < pieces; piece++) {
     const part = text.slice(piece * DEFINITION_PIECE_CHARS, (piece + 1) * DEFINITION_PIECE_CHARS);
@@ -168,9 +179,9 @@ async function keepSource(
   return { kind: "kept", hash, spec: committed.definition(hash)!.plan(null)!.spec };
 }
 
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** At once: a digest that is made elsewhere would come back at another time in every run of a simulation. */
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 function sourceOf(committed: State, hash: string, document: string | null): WorkflowSource | undefined {

@@ -52,12 +52,15 @@ const WORKFLOW = {
     test: { needs: ["build"], matrix: { os: ["a", "b"], include: [{ os: "c", slow: true }] }, task: { image: "t:1" } },
     ask: { needs: ["test"], when: "params.n > 0", approval: { prompt: "?", inputs: { ticket: {} } } },
     warm: { needs: [{ step: "ask", condition: "finished" }], workflow: "warm.yaml", with: { n: 1 } },
+    sign: { approval: { prompt: "sign?" } },
     wait: { sleep: "1h" },
     up: { http: { url: "http://a/${{ params.version }}", expect: "status == 200" } },
   },
   finally: [{ run: "true" }],
   outputs: { d: "${{ steps.build.outputs.digest }}" },
 };
+
+const INCLUDED = { "warm.yaml": { name: "warm", params: { n: { type: "number" } }, steps: { a: { sleep: "1s" } } } };
 
 /** Honest documents of all kinds; a route gets wrong ones too. */
 const DOCUMENTS: readonly unknown[] = [
@@ -68,7 +71,8 @@ const DOCUMENTS: readonly unknown[] = [
   { ...TASK1, Sail: { ...TASK1.Sail, Env: ["A=b"], Labels: { a: "b" }, PortBindings: { "80/tcp": "8080" } } },
   { ID: "6be4cb6b-61d1-40cb-bc7b-9cacefefa60c", State: 3, Sail: { ID: "21b23589-5d2d-4731-b5c9-a97e9832d021" } },
   { workflow: WORKFLOW, params: { version: "v1", n: 1 }, only: "build" },
-  { workflow: WORKFLOW, included: { "warm.yaml": { name: "warm", steps: { a: { sleep: "1s" } } } } },
+  { workflow: WORKFLOW, included: INCLUDED },
+  { workflow: WORKFLOW, included: INCLUDED, params: { n: "many" } },
   { workflow: "fuzz", version: 1, params: {} },
   { inputs: { ticket: "T-1" }, instance: 0 },
   { reason: "no", from: "build" },
@@ -183,14 +187,16 @@ const body = fc.oneof(
 /** What is taken, so that others meet tasks that were submitted. */
 const honest = fc.constantFrom<FuzzRequest>(
   ...DOCUMENTS.slice(0, 5).flatMap((document) =>
-    ["/v1/tasks", "/tasks"].map((target) => ({
-      method: "POST",
-      target,
-      headers: [["content-type", "application/json"] as const],
-      body: JSON.stringify(document),
-    }))
+    ["/v1/tasks", "/tasks"].map((target) => jsonRequest("POST", target, document))
   ),
+  jsonRequest("PUT", "/v1/workflows/fuzz", { workflow: WORKFLOW, included: INCLUDED }),
+  jsonRequest("POST", "/v1/runs", { workflow: WORKFLOW, included: INCLUDED, params: { n: 1 } }),
+  jsonRequest("POST", "/v1/runs", { workflow: "fuzz" }),
 );
+
+function jsonRequest(method: string, target: string, document: unknown): FuzzRequest {
+  return { method, target, headers: [["content-type", "application/json"]], body: JSON.stringify(document) };
+}
 
 export function requestsTo(routes: readonly RouteName[]): fc.Arbitrary<FuzzRequest> {
   return fc.oneof({ weight: 15, arbitrary: nearlyRight(routes) }, { weight: 1, arbitrary: honest });
@@ -208,7 +214,7 @@ function nearlyRight(routes: readonly RouteName[]): fc.Arbitrary<FuzzRequest> {
     body,
   }).map(({ route, method: other, reference, query, headers, type, body }) => {
     const method = other ?? route.method;
-    const path = route.path.replaceAll(/\{\w+\}/g, reference);
+    const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name) => name === "step" ? "sign" : reference);
     const bears = body !== null && method !== "GET" && method !== "HEAD";
     return {
       method,
