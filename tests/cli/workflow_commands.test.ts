@@ -435,3 +435,17 @@ Deno.test("workflow logs -f reads each attempt as it begins, and ends with the r
   assert.match(out, /two\n/);
   assert.equal(deck.lines().filter((line) => line.includes("r.a.2/logs")).length, 1, "once");
 });
+
+Deno.test("workflow logs -f opens output that broke off again, and shows no line twice", async () => {
+  const view = (state: "running" | "succeeded") =>
+    runView({ state, steps: { a: stepView({ state, attempts: 1, startedAt: at(9), taskId: "r.a.1" }) } });
+  let reads = 0;
+  await using deck = running([view("running"), view("running"), view("succeeded")], {
+    "GET /v1/tasks/r.a.1/logs": () =>
+      ++reads === 1
+        ? ndjson({ stream: "stdout", text: "one\ntwo\n" }, { error: "the node is away" })
+        : ndjson({ stream: "stdout", text: "one\ntwo\nthree\n" }),
+  });
+  const { code, out, err } = await workflow(deck, ["logs", "-f", ID]);
+  assert.deepEqual([code, out, err], [0, "a | one\na | two\na | three\n", ""]);
+});

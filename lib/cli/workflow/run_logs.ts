@@ -80,7 +80,10 @@ function logsOf(run: RunView, wanted: StepReference | null, attempt: number | nu
   return logs.sort((a, b) => a.startedMs - b.startedMs);
 }
 
-/** All attempts from now to the run's end, lines as they come. */
+/**
+ * All attempts from now to the run's end, lines as they come. Output that breaks off, as when the deck restarts, is opened
+ * again with the next view of the run, without the lines that were shown.
+ */
 async function follow(
   deck: Deck,
   runId: string,
@@ -88,28 +91,43 @@ async function follow(
   print: (line: LogLine) => void,
   problem: (log: StepLog, error: unknown) => void,
 ): Promise<void> {
-  const seen = new Set<string>();
-  const open: Promise<void>[] = [];
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {}); // Met below, unless nothing failed.
+  const shown = new Map<string, { stdout: number; stderr: number }>();
+  const reading = new Map<string, Promise<void>>();
+  const broken = new Map<string, { readonly log: StepLog; readonly error: unknown }>();
   const read = async (log: StepLog) => {
+    const known = shown.get(log.taskId) ?? { stdout: 0, stderr: 0 };
+    const counts = { stdout: 0, stderr: 0 };
+    shown.set(log.taskId, known);
     try {
-      for await (const line of splitLines(deck.logs(log.taskId, { follow: true }), log.label)) print(line);
-    } catch (error) {
-      problem(log, error);
-    }
-  };
-  const watch = async () => {
-    for await (const run of deck.watchRun(runId)) {
-      for (const log of logsOf(run, wanted, null)) {
-        if (seen.has(log.taskId) || !hasBegun(run, log.label)) continue;
-        seen.add(log.taskId);
-        open.push(read(log).catch(failed.reject));
+      for await (const line of splitLines(deck.logs(log.taskId, { follow: true }), log.label)) {
+        if (++counts[line.stream] <= known[line.stream]) continue;
+        known[line.stream] = counts[line.stream];
+        print(line);
       }
+    } catch (error) {
+      broken.set(log.taskId, { log, error });
     }
-    await Promise.all(open);
   };
-  await Promise.race([watch(), failed.promise]);
+  for await (const run of deck.watchRun(runId)) {
+    for (const log of logsOf(run, wanted, null)) {
+      const again = broken.get(log.taskId);
+      if (again && !isPassing(again.error)) continue;
+      if ((reading.has(log.taskId) && !again) || !hasBegun(run, log.label)) continue;
+      broken.delete(log.taskId);
+      reading.set(log.taskId, read(log));
+    }
+  }
+  await Promise.all(reading.values());
+  // What broke off behind the last view has no other one to wait for.
+  const late = [...broken.values()].filter(({ error }) => isPassing(error));
+  for (const { log } of late) broken.delete(log.taskId);
+  await Promise.all(late.map(({ log }) => read(log)));
+  for (const { log, error } of broken.values()) problem(log, error);
+}
+
+/** The deck, or the node, may be there again in a moment. */
+function isPassing(error: unknown): boolean {
+  return error instanceof DeckError && (error.status === 0 || error.status >= 500);
 }
 
 /** Before that there is no container, and nothing to follow. */
