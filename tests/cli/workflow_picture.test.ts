@@ -144,6 +144,14 @@ for (const rowsMax of [3, 5, 10, 50]) {
   });
 }
 
+Deno.test("renderRows() has room for the names of rows that are joined", () => {
+  const steps = Array.from({ length: 30 }, (_, n): [string, StepView] => [`s${n}`, stepView({ state: "succeeded" })]);
+  const groups = rowGroups(runView({ steps: Object.fromEntries(steps) }), NOW_MS, none);
+  assert.deepEqual(renderRows(fakeIo(PLAIN), groups, { columns: 80, rowsMax: 5 }), [
+    "  ok  30 steps            s0 ... s29",
+  ]);
+});
+
 Deno.test("fitRows() drops what is over before what goes on, and says how much", () => {
   const steps = Array.from({ length: 40 }, (_, n): [string, StepView] => [
     `s${n}`,

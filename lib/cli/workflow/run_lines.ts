@@ -14,7 +14,8 @@ export function renderRows(
   groups: readonly RowGroup[],
   space: { readonly columns: number | null; readonly rowsMax: number | null },
 ): string[] {
-  const all = groups.flatMap((group) => group.rows);
+  const shown = fitRows(groups, space.rowsMax);
+  const all = [...groups.flatMap((group) => group.rows), ...shown];
   const width = (texts: readonly string[]) => Math.max(0, ...texts.map((text) => [...text].length));
   // Taken from all rows, folded or not: columns that jump are hard to read.
   const widths = {
@@ -23,7 +24,7 @@ export function renderRows(
     took: Math.max(5, width(all.map(({ took }) => took))),
     node: width(all.map(({ node }) => node)),
   };
-  return fitRows(groups, space.rowsMax).map((row) => lineOf(io, row, widths, space.columns));
+  return shown.map((row) => lineOf(io, row, widths, space.columns));
 }
 
 function lineOf(

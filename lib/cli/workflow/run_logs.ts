@@ -109,10 +109,11 @@ async function follow(
     }
   };
   for await (const run of deck.watchRun(runId)) {
+    const begun = begunIn(run);
     for (const log of logsOf(run, wanted, null)) {
       const again = broken.get(log.taskId);
       if (again && !isPassing(again.error)) continue;
-      if ((reading.has(log.taskId) && !again) || !hasBegun(run, log.label)) continue;
+      if ((reading.has(log.taskId) && !again) || !begun.has(log.label)) continue;
       broken.delete(log.taskId);
       reading.set(log.taskId, read(log));
     }
@@ -130,10 +131,13 @@ function isPassing(error: unknown): boolean {
   return error instanceof DeckError && (error.status === 0 || error.status >= 500);
 }
 
-/** Before that there is no container, and nothing to follow. */
-function hasBegun(run: RunView, label: string): boolean {
-  const leaf = [...leavesOf(run)].find((each) => each.label === label);
-  return leaf !== undefined && leaf.fields.state !== "queued" && leaf.fields.state !== "pending";
+/** Labels of those that have a container, or had one: before that there is nothing to follow. */
+function begunIn(run: RunView): ReadonlySet<string> {
+  const labels = new Set<string>();
+  for (const { label, fields } of leavesOf(run)) {
+    if (fields.state !== "queued" && fields.state !== "pending") labels.add(label);
+  }
+  return labels;
 }
 
 function printLine(io: Io, line: LogLine, width: number | null, options: LogsOptions): void {
