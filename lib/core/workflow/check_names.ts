@@ -70,15 +70,29 @@ export function checkNames(
         if (key !== undefined) checkKey(read, "key of `run`", ["id", "workflow", "failedStep"], say);
         break;
       case "matrix":
-        checkMatrixKey(read, step, say);
+        if (isOfAll(path)) say("unknownName", `\`matrix\` ${NOT_OF_ALL}`, read.offset);
+        else checkMatrixKey(read, step, say);
         break;
       case "item":
-        if (step?.forEach == null) say("unknownName", "`item` is known in a step with `forEach` only", read.offset);
+        if (isOfAll(path)) say("unknownName", `\`item\` ${NOT_OF_ALL}`, read.offset);
+        else if (step?.forEach == null) {
+          say("unknownName", "`item` is known in a step with `forEach` only", read.offset);
+        }
         break;
       case "status":
-        // In `when` it is what status functions are turned into; nobody should know it by name.
+      case "headers":
+      case "body":
+        // Before a step starts, `status` is what status functions are turned into; nobody should know it by name.
         if (scope === "step") {
           say("unknownName", "unknown name `status`; write `success()` or `failure()`", read.offset);
+        } else if (step?.action.kind !== "http") {
+          say("unknownName", `\`${read.root}\` is known in a step with \`http\` only`, read.offset);
+        }
+        break;
+      case "stdout":
+      case "stderr":
+        if (step?.action.kind !== "http" && step?.action.kind !== "task") {
+          say("unknownName", `\`${read.root}\` is known in a step that prints something`, read.offset);
         }
         break;
       case "attempt":
@@ -105,6 +119,12 @@ export function checkNames(
     }
   }
   if (!mended.keys.has("params")) checkComparisons(ast, spec.params, say);
+}
+
+const NOT_OF_ALL = "is not known here, which is asked once for all instances";
+
+function isOfAll([key]: Path): boolean {
+  return key === "when" || key === "forEach";
 }
 
 function isKnown(name: string, scope: ScopeKind): boolean {

@@ -84,8 +84,8 @@ function whyMissing(read: Read, other: StepSpec, step: StepSpec | null, around: 
   const { upstream } = around;
   if (!upstream) return undefined;
   if (!upstream.endsBefore(step.id, id)) {
-    // Of what still runs, only what the deck knows by itself can be read: its address.
-    return Object.hasOwn(other.outputs, read.keys[2]) ? `step ${id} may still run` : undefined;
+    // What a rollout gives does not wait for an end.
+    return other.action.kind === "rollout" ? undefined : `step ${id} may still run, and gives its outputs at its end`;
   }
   return upstream.dependsOn(step.id, id) ? undefined : `step ${id} may have failed`;
 }

@@ -89,10 +89,17 @@ function stepsMentioned({ state, run, plan }: Scene, mentioned: References["step
       state: record?.state ?? "pending",
       outcome: record?.outcome ?? "",
       conclusion: record?.conclusion ?? "",
-      outputs: record ? outputsOf(state, record) : {},
+      outputs: record ? { ...ofNoInstances(record, plan), ...outputsOf(state, record) } : {},
     };
   }
   return values;
+}
+
+/** A step that went over an empty list gives an empty list for each of its outputs, as it gives longer ones for longer lists. */
+function ofNoInstances({ state, step, fan }: StepRecord, plan: Plan): Record<string, Value> {
+  const spec = plan.byId.get(step)?.spec;
+  if (fan || state !== "succeeded" || spec?.forEach == null) return {};
+  return Object.fromEntries(Object.keys(spec.outputs).map((name) => [name, []]));
 }
 
 /** The workflow's variables and the step's over them; the step's texts see the workflow's. */

@@ -325,7 +325,7 @@ Deno.test("forEach makes an instance of each item; an empty list succeeds at onc
       env: { ITEM: "${{ item.name }}" },
       outputs: { n: "${{ int(stdout) }}" },
     }),
-    sum: task({ needs: ["map"], env: { N: "${{ toJSON(steps.map.outputs.?n.orValue([])) }}" } }),
+    sum: task({ needs: ["map"], env: { N: "${{ toJSON(steps.map.outputs.n) }}" } }),
   };
   rig.start({ steps });
   rig.ends("r.list.1", { stdout: JSON.stringify(Array.from({ length: 250 }, (_, i) => ({ name: `i${i}` }))) });

@@ -454,6 +454,26 @@ const NAMES: readonly Row[] = [
     says: ["mayBeMissing steps.a.sleep@4: not every combination has `slow`: write `matrix.?slow.orValue(...)`"],
   },
   {
+    name: "a combination where all are asked at once",
+    text: flow("a: { sleep: 1s, matrix: { os: [x] }, when: matrix.os == 'x' }"),
+    says: ["unknownName steps.a.when@0: `matrix` is not known here, which is asked once for all instances"],
+  },
+  {
+    name: "an item where all are asked at once",
+    text: flow('a: { sleep: 1s, forEach: "${{ [1] }}", when: item == 1 }'),
+    says: ["unknownName steps.a.when@0: `item` is not known here, which is asked once for all instances"],
+  },
+  {
+    name: "the answer of a step that asks for none",
+    text: flow('a: { run: x, outputs: { v: "${{ fromJSON(body).v }}" } }'),
+    says: ["unknownName steps.a.outputs.v@13: `body` is known in a step with `http` only"],
+  },
+  {
+    name: "what is printed of a step that prints nothing",
+    text: flow('a: { sleep: 1s, outputs: { v: "${{ stdout }}" } }'),
+    says: ["unknownName steps.a.outputs.v@4: `stdout` is known in a step that prints something"],
+  },
+  {
     name: "an item of nothing",
     text: flow('a: { sleep: "${{ item }}" }'),
     says: ["unknownName steps.a.sleep@4: `item` is known in a step with `forEach` only"],
@@ -594,7 +614,7 @@ const READS: readonly Row[] = [
     says: ["mayBeMissing steps.c.sleep@4: step a may have failed..."],
   },
   {
-    name: "a declared output of a step that still runs",
+    name: "an output of a step that still runs",
     text: flow(
       "a: { task: { image: i, health: { tcp: 1 } }, outputs: { x: y } }\n" +
         'b: { needs: [{ step: a, condition: healthy }], sleep: "${{ steps.a.outputs.x }}" }',
@@ -788,9 +808,9 @@ const PASSES: readonly {
     text: flow('a: { run: x, outputs: { y: "${{ stdout }}" } }\nb: { needs: [a], sleep: "${{ steps.a.outputs.x }}" }'),
   },
   {
-    name: "the address of a service that runs",
+    name: "the address of a rollout that is healthy",
     text: flow(
-      "a: { task: { image: i, health: { tcp: 1 } } }\n" +
+      "a: { rollout: { service: web } }\n" +
         'b: { needs: [{ step: a, condition: healthy }], http: { url: "http://${{ steps.a.outputs.address }}" } }',
     ),
   },
