@@ -1,15 +1,16 @@
 /** Whether what an expression names is there, and is there at that moment. */
 import type { ASTNode } from "@marcbachmann/cel-js";
-import type { ParamSpec, StepSpec, WorkflowSpec } from "../documents/workflow.ts";
+import type { MatrixSpec, ParamSpec, StepSpec, WorkflowSpec } from "../documents/workflow.ts";
 import { conditionOf } from "./condition.ts";
 import { compileExpression, namesOf } from "./expression.ts";
 import type { ScopeKind } from "./expression.ts";
 import { suggestion } from "./problems.ts";
-import { readsIn } from "./reads.ts";
+import { NOTHING_KNOWN, readsIn } from "./reads.ts";
 import type { Read } from "./reads.ts";
 import type { RunPhase } from "./records.ts";
 import { checkStepRead, subtraction } from "./check_step_reads.ts";
 import { literalText, nodesOf, statusCallsIn } from "./syntax_tree.ts";
+import type { StatusCall } from "./syntax_tree.ts";
 import type { Path } from "./texts.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -32,105 +33,93 @@ export interface Surroundings {
   readonly mended: { readonly keys: ReadonlySet<string>; readonly steps: ReadonlySet<string> };
 }
 
-export type Say = (rule: string, detail: string, offset: number) => void;
-
-export function checkNames(
-  source: string,
-  ast: ASTNode,
-  scope: ScopeKind,
-  step: StepSpec | null,
-  path: Path,
-  surroundings: Surroundings,
-  say: Say,
-): void {
-  const { spec, mended } = surroundings;
-  const known = step !== null && path[0] !== "when" ? conditionOf(step).facts : undefined;
-  for (const read of readsIn(ast, known)) {
-    if (!isKnown(read.root, scope)) {
-      const dashed = dashedStep(source, read, surroundings);
-      // Where the part before the dash is no step either, that is told already.
-      if (dashed === undefined) say("unknownName", unknownName(read, scope), read.offset);
-      else if (surroundings.allSteps.has(dashed.split("-")[0])) say("badReference", subtraction(dashed), read.offset);
-      continue;
-    }
-    const [key] = read.keys;
-    switch (read.root) {
-      case "params":
-        if (key !== undefined && !mended.keys.has("params")) {
-          checkKey(read, "parameter", Object.keys(spec.params), say);
-        }
-        break;
-      case "env":
-        if (key !== undefined && !mended.keys.has("env")) {
-          const own = step !== null && path[0] !== "env" ? Object.keys(step.env) : [];
-          checkKey(read, "variable", [...Object.keys(spec.env), ...own], say);
-        }
-        break;
-      case "run":
-        if (key !== undefined) checkKey(read, "key of `run`", ["id", "workflow", "failedStep"], say);
-        break;
-      case "matrix":
-        if (isOfAll(path)) say("unknownName", `\`matrix\` ${NOT_OF_ALL}`, read.offset);
-        else checkMatrixKey(read, step, say);
-        break;
-      case "item":
-        if (isOfAll(path)) say("unknownName", `\`item\` ${NOT_OF_ALL}`, read.offset);
-        else if (step?.forEach == null) {
-          say("unknownName", "`item` is known in a step with `forEach` only", read.offset);
-        }
-        break;
-      case "status":
-      case "headers":
-      case "body":
-        // Before a step starts, `status` is what status functions are turned into; nobody should know it by name.
-        if (scope === "step") {
-          say("unknownName", "unknown name `status`; write `success()` or `failure()`", read.offset);
-        } else if (step?.action.kind !== "http") {
-          say("unknownName", `\`${read.root}\` is known in a step with \`http\` only`, read.offset);
-        }
-        break;
-      case "stdout":
-      case "stderr":
-        if (step?.action.kind !== "http" && step?.action.kind !== "task") {
-          say("unknownName", `\`${read.root}\` is known in a step that prints something`, read.offset);
-        }
-        break;
-      case "attempt":
-        if (step === null) say("unknownName", "`attempt` is known in a step only", read.offset);
-        break;
-      case "steps":
-        checkStepRead(source, read, step, surroundings, say);
-        break;
-    }
-  }
-  for (const call of statusCallsIn(ast)) {
-    if (call.step === undefined) {
-      say("badReference", `${call.name}() needs the name of a step in quotes`, call.offset);
-    } else if (call.step === null && scope !== "step") {
-      say(
-        "unknownName",
-        `${call.name}() is known before a step starts: in \`when\`, \`env\` and what it does`,
-        call.offset,
-      );
-    } else if (call.step !== null) {
-      const read = { root: "steps", keys: [call.step, "state"], guarded: true, offset: call.offset };
-      if (!isKnown("steps", scope)) say("unknownName", `${call.name}() is not known here`, call.offset);
-      else checkStepRead(source, { ...read, succeeded: new Set(), notSkipped: new Set() }, step, surroundings, say);
-    }
-  }
-  if (!mended.keys.has("params")) checkComparisons(ast, spec.params, say);
+/** An expression and where it stands. */
+export interface Place {
+  readonly source: string;
+  readonly scope: ScopeKind;
+  /** Null: it belongs to the workflow itself. */
+  readonly step: StepSpec | null;
+  /** Of its text, from the step. */
+  readonly path: Path;
+  readonly around: Surroundings;
+  readonly say: (rule: string, detail: string, offset: number) => void;
 }
 
-const NOT_OF_ALL = "is not known here, which is asked once for all instances";
-
-function isOfAll([key]: Path): boolean {
-  return key === "when" || key === "forEach";
+export function checkNames(ast: ASTNode, place: Place): void {
+  const { step, path, around } = place;
+  const known = step !== null && path[0] !== "when" ? conditionOf(step).facts : undefined;
+  for (const read of readsIn(ast, known)) {
+    if (isKnown(read.root, place.scope)) checkRead(read, place);
+    else sayUnknown(read, place);
+  }
+  for (const call of statusCallsIn(ast)) checkStatusCall(call, place);
+  if (!around.mended.keys.has("params")) checkComparisons(ast, around.spec.params, place);
 }
 
 function isKnown(name: string, scope: ScopeKind): boolean {
   if (namesOf(scope).includes(name)) return true;
   // CEL's own: names of types and such.
   return compileExpression(name, "run").kind === "expression";
+}
+
+function checkRead(read: Read, place: Place): void {
+  const { step, path, around: { spec, mended } } = place;
+  const { root, keys: [key] } = read;
+  const kind = step?.action.kind;
+  const unknown = (detail: string) => place.say("unknownName", detail, read.offset);
+  switch (root) {
+    case "params":
+      if (!mended.keys.has("params")) checkKey(read, "parameter", Object.keys(spec.params), place);
+      return;
+    case "env": {
+      const own = step !== null && path[0] !== "env" ? Object.keys(step.env) : [];
+      if (!mended.keys.has("env")) checkKey(read, "variable", [...Object.keys(spec.env), ...own], place);
+      return;
+    }
+    case "run":
+      return checkKey(read, "key of `run`", ["id", "workflow", "failedStep"], place);
+    case "matrix":
+    case "item":
+      if (path[0] === "when" || path[0] === "forEach") {
+        return unknown(`\`${root}\` is not known here, which is asked once for all instances`);
+      }
+      if (root === "matrix" && step?.matrix) return checkMatrixKey(read, step.matrix, place);
+      if (root === "item" && step !== null && step.forEach !== null) return;
+      return unknown(`\`${root}\` is known in a step with \`${root === "item" ? "forEach" : root}\` only`);
+    case "status":
+    case "headers":
+    case "body":
+      // Before a step starts, `status` is what status functions are turned into; nobody should know it by name.
+      if (place.scope === "step") return unknown("unknown name `status`; write `success()` or `failure()`");
+      return kind === "http" ? undefined : unknown(`\`${root}\` is known in a step with \`http\` only`);
+    case "stdout":
+    case "stderr":
+      if (kind !== "http" && kind !== "task") unknown(`\`${root}\` is known in a step that prints something`);
+      return;
+    case "attempt":
+      if (step === null) unknown("`attempt` is known in a step only");
+      return;
+    case "steps":
+      if (key !== undefined) checkStepRead(read, place);
+  }
+}
+
+function checkStatusCall({ name, step, offset }: StatusCall, place: Place): void {
+  if (step === undefined) place.say("badReference", `${name}() needs the name of a step in quotes`, offset);
+  else if (step === null) {
+    if (place.path[0] !== "when") place.say("unknownName", `${name}() is known in \`when\` only`, offset);
+  } else if (!isKnown("steps", place.scope)) place.say("unknownName", `${name}() is not known here`, offset);
+  else {
+    const { succeeded, notSkipped } = NOTHING_KNOWN;
+    checkStepRead({ root: "steps", keys: [step, "state"], guarded: true, succeeded, notSkipped, offset }, place);
+  }
+}
+
+function sayUnknown(read: Read, { source, scope, around, say }: Place): void {
+  const dashed = dashedStep(source, read, around);
+  if (dashed === undefined) say("unknownName", unknownName(read, scope), read.offset);
+  // Where the part before the dash is no step either, that is told already.
+  else if (around.allSteps.has(dashed.split("-")[0])) say("badReference", subtraction(dashed), read.offset);
 }
 
 /** The step that `steps.my-step` means, which reads as `steps.my - step`. */
@@ -156,26 +145,30 @@ const WHERE: Readonly<Record<Exclude<ScopeKind, "run">, string>> = {
   expect: "in `http.expect`",
 };
 
-function checkKey({ keys: [key], guarded, offset }: Read, what: string, known: readonly string[], say: Say): void {
-  if (guarded || known.includes(key)) return;
+/** Without a key all of it is read. */
+function checkKey(
+  { keys: [key], guarded, offset }: Read,
+  what: string,
+  known: readonly string[],
+  { say }: Place,
+): void {
+  if (key === undefined || guarded || known.includes(key)) return;
   say("badReference", `unknown ${what} \`${key}\`${suggestion(key, known)}`, offset);
 }
 
-function checkMatrixKey(read: Read, step: StepSpec | null, say: Say): void {
-  if (step?.matrix == null) return say("unknownName", "`matrix` is known in a step with `matrix` only", read.offset);
+function checkMatrixKey(read: Read, { axes, include }: MatrixSpec, place: Place): void {
   const [key] = read.keys;
-  const { axes, include } = step.matrix;
   if (key === undefined || Object.hasOwn(axes, key)) return;
   const included = new Set(include.flatMap((entry) => Object.keys(entry)));
-  if (!included.has(key)) return checkKey(read, "key of the matrix", [...Object.keys(axes), ...included], say);
+  if (!included.has(key)) return checkKey(read, "key of the matrix", [...Object.keys(axes), ...included], place);
   const inAll = Object.keys(axes).length === 0 && include.every((entry) => Object.hasOwn(entry, key));
   if (read.guarded || inAll) return;
   const detail = `not every combination has \`${key}\`: write \`matrix.?${key}.orValue(...)\``;
-  say("mayBeMissing", detail, read.offset);
+  place.say("mayBeMissing", detail, read.offset);
 }
 
 /** A parameter with an enum that is compared with what it can never be. */
-function checkComparisons(ast: ASTNode, params: Readonly<Record<string, ParamSpec>>, say: Say): void {
+function checkComparisons(ast: ASTNode, params: Readonly<Record<string, ParamSpec>>, { say }: Place): void {
   for (const node of nodesOf(ast)) {
     if (node.op !== "==" && node.op !== "!=" && node.op !== "in") continue;
     const [left, right] = node.args;

@@ -1,16 +1,17 @@
 /** Whether a step that an expression reads lies before it, has what is read, and surely has it by then. */
 import type { StepSpec } from "../documents/workflow.ts";
-import type { Say, Surroundings } from "./check_names.ts";
+import type { Place, Surroundings } from "./check_names.ts";
 import { conditionOf } from "./condition.ts";
 import { suggestion } from "./problems.ts";
 import type { Read } from "./reads.ts";
 
 const FIELDS = ["outputs", "state", "outcome", "conclusion"];
 
-export function checkStepRead(source: string, read: Read, step: StepSpec | null, around: Surroundings, say: Say): void {
+/** `read` is of a step by its name, at least. */
+export function checkStepRead(read: Read, { source, step, around, say }: Place): void {
   const [id, field, output] = read.keys;
   const { mended, phase, upstream } = around;
-  if (id === undefined || mended.steps.has(id)) return;
+  if (mended.steps.has(id)) return;
   const wrong = (rule: string, detail: string) => say(rule, detail, read.offset);
   const other = around.steps.get(id);
   if (!other) return wrong("badReference", noSuchStep(source, id, around));

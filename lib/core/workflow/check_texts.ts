@@ -88,10 +88,11 @@ function checkExpression(
     return;
   }
   let isNamed = true;
-  checkNames(source, ast, scope, step, path, surroundings, (rule, detail, offset) => {
+  const say = (rule: string, detail: string, offset: number) => {
     isNamed = false;
     problem(rule, detail, offset);
-  });
+  };
+  checkNames(ast, { source, scope, step, path, around: surroundings, say });
   if (compiled.kind === "problem") {
     // A name that is not there is told above, in words that help more.
     if (isNamed) problem("type", compiled.detail, compiled.offset);

@@ -13,13 +13,12 @@ export function expandMatrix(matrix: MatrixSpec): Combination[] {
     combinations = combinations.flatMap((combination) => values.map((value) => ({ ...combination, [axis]: value })));
   }
   combinations = combinations.filter((combination) => !matrix.exclude.some((rule) => agrees(combination, rule)));
-  const originals = combinations.map((combination) => ({ ...combination }));
   const added: Record<string, Scalar>[] = [];
   for (const entry of matrix.include) {
     const ofAxes = Object.fromEntries(Object.entries(entry).filter(([key]) => Object.hasOwn(matrix.axes, key)));
     // It extends each combination of which it would overwrite no axis; when there is none it stands for itself.
-    const fitting = originals.flatMap((original, index) => agrees(original, ofAxes) ? [index] : []);
-    for (const index of fitting) Object.assign(combinations[index], entry);
+    const fitting = combinations.filter((combination) => agrees(combination, ofAxes));
+    for (const combination of fitting) Object.assign(combination, entry);
     if (fitting.length === 0) added.push({ ...entry });
   }
   return [...combinations, ...added];

@@ -118,7 +118,7 @@ function both(a: Facts, b: Facts): Facts {
 }
 
 function beginsWith(path: readonly string[], beginning: readonly string[]): boolean {
-  return beginning.length <= path.length && beginning.every((key, index) => path[index] === key);
+  return beginning.every((key, index) => path[index] === key);
 }
 
 export interface Path {

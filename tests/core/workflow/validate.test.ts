@@ -503,7 +503,12 @@ const NAMES: readonly Row[] = [
   {
     name: "a status function where a step has ended",
     text: flow('a: { run: x, outputs: { ok: "${{ success() }}" } }'),
-    says: ["unknownName steps.a.outputs.ok@4: success() is known before a step starts..."],
+    says: ["unknownName steps.a.outputs.ok@4: success() is known in `when` only"],
+  },
+  {
+    name: "a status function in what a step does",
+    text: flow("a: { sleep: \"${{ success() ? '1s' : '2s' }}\" }"),
+    says: ["unknownName steps.a.sleep@4: success() is known in `when` only"],
   },
   {
     name: "a status function of a step without quotes",
