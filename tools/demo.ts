@@ -81,6 +81,10 @@ async function demo(): Promise<void> {
     return tasks.every((task) => ["stopped", "completed"].includes(task.state));
   });
   await show("status", "--all");
+
+  say("a workflow: steps that wait for each other");
+  if (found) await show("workflow", "run", "workflows/diamond.yaml");
+  else console.log("its steps are containers, for which there is no Engine here");
 }
 
 interface Attempt {
