@@ -4,6 +4,7 @@ import { RESCHEDULE_MAX_MS } from "../../lib/core/changes.ts";
 import type { TaskSpec } from "../../lib/core/documents/task.ts";
 import { demandOf, hostPortsOf } from "../../lib/core/rudder/filters.ts";
 import { isSailFinal } from "../../lib/core/sail.ts";
+import { isRunFinal, isStepFinal } from "../../lib/core/workflow/records.ts";
 import type { SailRecord } from "../../lib/core/sail.ts";
 import type { Engine } from "./engine.ts";
 import { CPU_CORES } from "./engine.ts";
@@ -15,11 +16,15 @@ export interface Unsettled {
   readonly about: readonly string[];
 }
 
+/** What is asked for after the faults, one after the other. */
+export type Phase = "run" | "stop" | "end";
+
 /**
  * `run`: each task runs once, has ended, or has a reason to wait. What crashes all the time is asked once to be seen running:
- * `settled` gathers those that were. `stop`: nothing lives, nothing runs, every end was acknowledged.
+ * `settled` gathers those that were. `stop`: of all that is no part of a run nothing lives and nothing runs. `end`: with the
+ * room that this gives, every run has ended by itself, no container is left, and every end was acknowledged.
  */
-export function unsettled(world: World, phase: "run" | "stop", settled: Set<string>): Unsettled[] {
+export function unsettled(world: World, phase: Phase, settled: Set<string>): Unsettled[] {
   const left: Unsettled[] = [];
   const containers = new Map<string, { attemptId: string; engine: Engine }[]>();
   for (const engine of world.engines) {
@@ -39,7 +44,9 @@ export function unsettled(world: World, phase: "run" | "stop", settled: Set<stri
   }
   for (const sail of world.truth.sails.values()) {
     const running = containers.get(sail.id) ?? [];
-    const mustEnd = phase === "stop" || world.invariants.stopped.has(sail.id);
+    const ofRun = sail.stepId !== undefined;
+    if (ofRun && phase === "stop") continue;
+    const mustEnd = phase === "stop" || (phase === "end" && !ofRun) || world.invariants.stopped.has(sail.id);
     const problem = isSailFinal(sail.state)
       ? running.length > 0 ? `${running.map((c) => `${c.attemptId} on ${c.engine.id}`)} still runs` : undefined
       : mustEnd
@@ -51,7 +58,35 @@ export function unsettled(world: World, phase: "run" | "stop", settled: Set<stri
     if (problem) left.push({ what: `${sail.id} is ${sail.state}, wanted ${sail.desired}: ${problem}`, about });
     else settled.add(sail.id);
   }
-  if (phase === "stop" && left.length === 0) left.push(...untold(world));
+  if (phase === "end") left.push(...unendedRuns(world));
+  if (phase === "end" && left.length === 0) left.push(...untold(world));
+  return left;
+}
+
+function unendedRuns({ truth, invariants }: World): Unsettled[] {
+  const { runs, steps, documentOf } = {
+    ...truth.workflows,
+    documentOf: truth.workflows.documentOf.bind(truth.workflows),
+  };
+  const left: Unsettled[] = [];
+  for (const id of invariants.workflows.accepted) {
+    if (!runs.has(id)) left.push({ what: `run ${id} was acknowledged and is gone`, about: [id] });
+  }
+  for (const run of runs.values()) {
+    if (!documentOf(run)) left.push({ what: `the definition of ${run.id} is gone`, about: [run.id] });
+    if (isRunFinal(run.state)) continue;
+    const open = truth.workflows.stepsOf(run.id).filter(({ state }) => !isStepFinal(state));
+    left.push({
+      what: `run ${run.id} is ${run.state}: ${open.map(({ id, state }) => `${id} ${state}`)}`,
+      about: [run.id],
+    });
+  }
+  for (const { id, endedMs, stepId } of truth.sails.values()) {
+    const step = steps.get(stepId ?? "");
+    if (endedMs === null && step && isStepFinal(step.state)) {
+      left.push({ what: `${id} has not ended, and its step is ${step.state}`, about: [id, step.runId] });
+    }
+  }
   return left;
 }
 

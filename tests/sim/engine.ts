@@ -14,6 +14,10 @@ import type { Weather } from "./weather.ts";
 export const NATURES = ["stays", "ends", "fails", "crashes", "slowStop", "deafToStop", "cannotStart"] as const;
 export type Nature = (typeof NATURES)[number];
 
+/** What only steps of workflows are: some attempts fail, some print a list. */
+export const STEP_NATURES = ["flaky", "lists"] as const;
+type StepNature = Nature | typeof STEP_NATURES[number];
+
 export const CPU_CORES = 4;
 
 export interface Engine {
@@ -56,7 +60,7 @@ export function createEngine(options: {
       seen = undefined;
     },
   });
-  for (const nature of NATURES) fake.registry.add(`${nature}:1`);
+  for (const nature of [...NATURES, ...STEP_NATURES]) fake.registry.add(`${nature}:1`);
   for (const nature of NATURES.slice(0, 4)) fake.images.add(`${nature}:1`);
   return {
     id,
@@ -78,10 +82,31 @@ function scriptOf(spec: ContainerSpec, run: number, seed: number, weather: Weath
     if (weather.strikes("createFails")) return { create: new RuntimeError("failed", "no space left on device") };
     return {};
   }
-  if (weather.strikes("startFails")) return { start: new RuntimeError("failed", "cannot set up its network") };
   const dice = new Dice(seed, `container/${spec.name}/${run}`);
-  const afterMs = Math.ceil(dice.logarithmic(5, 60_000));
-  switch (spec.image.split(":")[0] as Nature) {
+  const isStep = spec.labels["ormen.run"] !== undefined;
+  const afterMs = Math.ceil(dice.logarithmic(5, isStep ? 8_000 : 60_000));
+  const behaviour = behaviourOf(spec.image.split(":")[0] as StepNature, afterMs, dice);
+  const fails = weather.strikes("startFails");
+  return {
+    ...(isStep ? leavingsOf(spec, dice) : {}),
+    ...behaviour,
+    // Asked for twice, when a start is called for and when it comes to be: one that has come to be ends as any other.
+    ...(fails ? { start: new RuntimeError("failed", "cannot set up its network") } : {}),
+  };
+}
+
+/** What a step prints and leaves behind ORMEN_OUTPUT; not always what was wanted. */
+function leavingsOf({ image }: ContainerSpec, dice: Dice): FakeScript {
+  const list = JSON.stringify(Array.from({ length: dice.below(6) }, (_, at) => at));
+  const text = !image.startsWith("lists") ? `printed ${dice.below(9)}` : dice.chance(0.05) ? "[1, 2" : list;
+  const output = dice.chance(0.02)
+    ? new RuntimeError("failed", "cannot read the file")
+    : dice.pick(["", "", "", "KEY=value\n", dice.chance(0.1) ? "nonsense\n" : "o=1\n"]);
+  return { lines: [{ afterMs: 0, text }], output };
+}
+
+function behaviourOf(nature: StepNature, afterMs: number, dice: Dice): FakeScript {
+  switch (nature) {
     case "stays":
       return {};
     case "ends":
@@ -94,6 +119,10 @@ function scriptOf(spec: ContainerSpec, run: number, seed: number, weather: Weath
       return { onStop: { afterMs: dice.between(1, 12_000), code: 0 } };
     case "deafToStop":
       return { onStop: null };
+    case "flaky":
+      return { exit: { afterMs, code: dice.chance(0.4) ? dice.between(1, 3) : 0 } };
+    case "lists":
+      return { exit: { afterMs, code: 0 } };
     case "cannotStart":
       return { start: new RuntimeError("invalid", "exec format error") };
   }
@@ -129,7 +158,10 @@ export function openRuntime(life: Life, engine: Engine, nodeId: string, { schedu
     remove: (name) => act("remove", name, () => inner.remove(name)),
     async *logs(name, request, signal) {
       await call("logs", () => {});
-      yield* inner.logs(name, request, signal);
+      for await (const chunk of inner.logs(name, request, signal)) {
+        if (!life.alive) await never();
+        yield chunk;
+      }
     },
     leavings: (name, bytesMax) => call(`leavings ${name}`, () => inner.leavings(name, bytesMax)),
     exec: (name, request) => call("exec", () => inner.exec(name, request)),

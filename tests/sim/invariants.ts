@@ -13,8 +13,27 @@ import type { Engine } from "./engine.ts";
 import { CPU_CORES } from "./engine.ts";
 import type { Connection } from "./network.ts";
 import type { Truth } from "./truth.ts";
+import { WorkflowInvariants } from "./workflow/invariants.ts";
 
-export type Rule = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I9" | "term" | "defect";
+/** Beside the numbered ones: of workflows, what is to be so before a step begins, after a run's end was asked for, in groups... */
+export type Rule =
+  | "I1"
+  | "I2"
+  | "I3"
+  | "I4"
+  | "I5"
+  | "I6"
+  | "I7"
+  | "I9"
+  | "needs"
+  | "ending"
+  | "fan"
+  | "turns"
+  | "slot"
+  | "parent"
+  | "counts"
+  | "term"
+  | "defect";
 
 export interface Violation {
   readonly rule: Rule;
@@ -30,6 +49,7 @@ interface SeenContainer {
 
 export class Invariants {
   violation: Violation | undefined;
+  readonly workflows: WorkflowInvariants;
   /** Tasks whose submission was acknowledged, and those whose stop was. */
   readonly accepted = new Set<string>();
   readonly stopped = new Set<string>();
@@ -48,8 +68,14 @@ export class Invariants {
       /** The newest term that a node's sailor has made durable. */
       readonly termOf: (nodeId: string) => number;
       readonly newestTerm: () => number;
+      readonly clocksJump: boolean;
     },
   ) {
+    this.workflows = new WorkflowInvariants({
+      truth: o.truth,
+      fail: (rule, what, about) => this.fail(rule, what, about),
+      clocksJump: o.clocksJump,
+    });
     o.truth.onSail = ({ id, before, after }) => this.#onSail(id, before, after);
     o.truth.onAttempt = ({ before, after }) => this.#onAttempt(before, after);
   }
@@ -71,6 +97,7 @@ export class Invariants {
       }
     }
     this.#touchedEngines.clear();
+    this.workflows.afterEvent();
   }
 
   submitAcknowledged(id: string, created: boolean): void {
@@ -155,6 +182,7 @@ export class Invariants {
 
   #onSail(id: string, before: SailRecord | undefined, after: SailRecord | undefined): void {
     this.#touchedSails.add(id);
+    if ((after ?? before)!.stepId !== undefined) this.workflows.onTask(before, after);
     if (!after) {
       if (before && !isSailFinal(before.state)) this.fail("I1", `${id} was ${before.state} and is gone`, [id]);
       return;
@@ -194,7 +222,9 @@ export class Invariants {
   }
 
   #lookAtEngine(engine: Engine): void {
-    for (const { id, name, labels, startedMs, error } of engine.look()) {
+    for (const container of engine.look()) {
+      const { id, name, labels, startedMs, error } = container;
+      if (!engine.ghosts.has(name)) this.workflows.container(engine.id, container);
       const attemptId = labels[LABEL_ATTEMPT];
       const sailId = labels[LABEL_SAIL];
       let seen = this.#containers.get(`${engine.id}/${id}`);

@@ -21,6 +21,7 @@ export interface RangeResult {
   crashPoints: number;
   crashes: number;
   tasks: number;
+  runs: number;
   readonly faults: Record<string, number>;
   readonly failures: ShortStory[];
 }
@@ -34,13 +35,14 @@ export function emptyResult(): RangeResult {
     crashPoints: 0,
     crashes: 0,
     tasks: 0,
+    runs: 0,
     faults: {},
     failures: [],
   };
 }
 
 export function add(to: RangeResult, more: RangeResult): void {
-  for (const key of ["seeds", "twice", "events", "simulatedMs", "crashPoints", "crashes", "tasks"] as const) {
+  for (const key of ["seeds", "twice", "events", "simulatedMs", "crashPoints", "crashes", "tasks", "runs"] as const) {
     to[key] += more[key];
   }
   for (const [kind, times] of Object.entries(more.faults)) to.faults[kind] = (to.faults[kind] ?? 0) + times;

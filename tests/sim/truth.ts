@@ -5,6 +5,7 @@
 import type { AttemptRecord } from "../../lib/core/attempt.ts";
 import type { MastRecord } from "../../lib/core/mast.ts";
 import type { SailRecord, SpecRecord } from "../../lib/core/sail.ts";
+import { WorkflowTruth } from "./workflow/truth.ts";
 
 export interface Change<T> {
   readonly id: string;
@@ -17,6 +18,7 @@ export class Truth {
   readonly specs = new Map<string, SpecRecord>();
   readonly attempts = new Map<string, AttemptRecord>();
   readonly masts = new Map<string, MastRecord>();
+  readonly workflows = new WorkflowTruth();
   /** Attempts on nodes that an operator has removed since: given up by his word, not by their sailor's. */
   readonly givenUp = new Set<string>();
   readonly attemptsOfSail = new Map<string, Set<string>>();
@@ -46,6 +48,8 @@ export class Truth {
         else ids.delete(id);
         return this.onAttempt(change);
       }
+      default:
+        return this.workflows.take(kind, id, value);
     }
   }
 

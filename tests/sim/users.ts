@@ -6,9 +6,12 @@ import type { TaskDocument, TaskSpec } from "../../lib/core/documents/task.ts";
 import { taskDocument } from "../../lib/core/documents/task.ts";
 import { isSailFinal } from "../../lib/core/sail.ts";
 import type { DeckApi } from "../../lib/deck/api.ts";
+import type { Repeat } from "./asking.ts";
+import { ask } from "./asking.ts";
 import type { DeckLife } from "./decks.ts";
 import { Dice } from "./dice.ts";
 import { NATURES } from "./engine.ts";
+import { workflowShare } from "./workflow/users.ts";
 import type { World } from "./world.ts";
 
 interface Task {
@@ -18,7 +21,6 @@ interface Task {
   readonly wants: Set<"submit" | "stop">;
 }
 
-const ASK_AGAIN_MS = 4_000;
 const RESUME_IN_FLIGHT_MS = 120_000;
 
 export class Users {
@@ -30,7 +32,8 @@ export class Users {
 
   constructor(readonly world: World) {
     this.#dice = new Dice(world.seed, "users");
-    this.#rush = this.#dice.logarithmic(800, 20_000);
+    // Where workflows are most of what is wanted, other tasks are few.
+    this.#rush = this.#dice.logarithmic(800, 20_000) * Math.max(1, 3 * workflowShare(world.seed));
   }
 
   get taskCount(): number {
@@ -47,6 +50,13 @@ export class Users {
       task.wants.delete("submit");
       const sail = this.world.truth.sails.get(task.id);
       if (sail?.desired === "run" && !isSailFinal(sail.state)) this.#stop(task);
+    }
+  }
+
+  /** Nodes take tasks again. */
+  resumeAll(): void {
+    for (const { id, eligibility } of this.world.truth.masts.values()) {
+      if (eligibility !== "eligible") this.#ask(`resume ${id}`, (api) => api.resume(id));
     }
   }
 
@@ -181,34 +191,12 @@ export class Users {
     invariants.read(deck.api.originalTasks());
   }
 
-  /** Asks a deck that answers. `again`: whether to repeat what had no answer; most users do, some give up. */
   #ask<T extends { readonly kind: string }>(
     what: string,
-    ask: (api: DeckApi) => Promise<T>,
-    judge: (reply: T, target: DeckLife) => void = () => {},
-    repeat?: { readonly again: () => boolean; readonly answered: () => void },
+    question: (api: DeckApi) => Promise<T>,
+    judge?: (reply: T, target: DeckLife) => void,
+    repeat?: Repeat,
   ): void {
-    const { schedule, decks, story, weather } = this.world;
-    const target = decks.answering();
-    let answered = false;
-    if (repeat && (weather.over || this.#dice.chance(0.8))) {
-      schedule.after(ASK_AGAIN_MS, () => {
-        if (!answered && repeat.again()) this.#ask(what, ask, judge, repeat);
-      });
-    }
-    if (!target?.deck) return story.tell("user", `finds no deck: ${what}`);
-    const { life, deck } = target;
-    story.tell("user", `asks ${life.name}: ${what}`);
-    schedule.after(this.#dice.below(4), () => {
-      if (!life.alive) return;
-      void ask(deck.api).then((reply) => {
-        if (!life.touch("reply")) return;
-        story.tell(life.name, `answers ${what}: ${reply.kind}`);
-        judge(reply, target);
-        if (reply.kind === "unavailable") return;
-        answered = true;
-        repeat?.answered();
-      });
-    });
+    ask({ world: this.world, dice: this.#dice }, what, question, judge, repeat);
   }
 }

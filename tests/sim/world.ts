@@ -5,6 +5,7 @@
 import type { Link } from "../../lib/contracts/link.ts";
 import type { Settings } from "../../lib/core/input.ts";
 import { STREAM_PATH } from "../../lib/messages/session.ts";
+import type { Phase } from "./convergence.ts";
 import { unsettled } from "./convergence.ts";
 import { Decks } from "./decks.ts";
 import { Dice } from "./dice.ts";
@@ -23,12 +24,18 @@ import { Schedule } from "./schedule.ts";
 import { Story } from "./story.ts";
 import { Truth } from "./truth.ts";
 import { Users } from "./users.ts";
+import "./workflow/hash.ts";
+import { forgetStates, wrongCount, wrongIndex } from "./workflow/indexes.ts";
+import { WorkflowUsers } from "./workflow/users.ts";
 import { Weather } from "./weather.ts";
 
 const MIB = 2 ** 20;
 /** After the last fault, everything must be as it should within this. */
 const CONVERGES_WITHIN_MS = 20 * 60_000;
+/** Documents are drawn so that the longest chain of attempts and waits is far shorter. */
+const RUNS_END_WITHIN_MS = 60 * 60_000;
 const LOOK_EVERY_MS = 3_000;
+const COUNT_EVERY_EVENTS = 100;
 
 export interface RunOptions {
   readonly seed: number;
@@ -51,6 +58,7 @@ export interface Outcome {
   readonly faults: ReadonlyMap<string, number>;
   readonly kinds: readonly string[];
   readonly tasks: number;
+  readonly runs: number;
   readonly nodes: number;
 }
 
@@ -68,6 +76,7 @@ export class World {
   readonly decks: Decks;
   readonly invariants: Invariants;
   readonly users: Users;
+  readonly workflowUsers: WorkflowUsers;
   readonly settings: Omit<Settings, "clusterId" | "term">;
   readonly faultsMs: number;
 
@@ -105,6 +114,7 @@ export class World {
       engines: this.engines,
       termOf: (nodeId) => this.nodes.find(({ id }) => id === nodeId)!.term,
       newestTerm: () => this.deckDisk.memory.term,
+      clocksJump: this.weather.kinds().includes("clockJump"),
     });
     this.network = new Network({
       schedule,
@@ -117,6 +127,7 @@ export class World {
     });
     this.decks = new Decks(this, this.deckDisk);
     this.users = new Users(this);
+    this.workflowUsers = new WorkflowUsers(this);
   }
 
   /** Dials `url` for `life`; `connect` answers with its end of the link or throws. Streams are not part of this world. */
@@ -129,9 +140,11 @@ export class World {
   }
 
   async run(): Promise<Outcome> {
+    forgetStates();
     this.decks.boot();
     for (const node of this.nodes) node.boot();
     this.users.start();
+    this.workflowUsers.start();
     startFaults(this);
     await this.#advance(this.faultsMs);
     this.story.tell("world", "faults stop");
@@ -139,20 +152,27 @@ export class World {
     await this.#settle("run");
     this.story.tell("world", "everything is to be stopped");
     await this.#settle("stop");
+    this.story.tell("world", "every run is to end");
+    await this.#settle("end");
+    const wrong = wrongIndex();
+    if (wrong) this.invariants.fail("counts", wrong);
     return this.#outcome();
   }
 
-  async #settle(phase: "run" | "stop"): Promise<void> {
-    const untilMs = this.schedule.nowMs + CONVERGES_WITHIN_MS;
+  async #settle(phase: Phase): Promise<void> {
+    const withinMs = phase === "end" ? RUNS_END_WITHIN_MS : CONVERGES_WITHIN_MS;
+    const untilMs = this.schedule.nowMs + withinMs;
     const settled = new Set<string>();
     let left = unsettled(this, phase, settled);
     while (left.length > 0 && !this.invariants.violation) {
       if (this.schedule.nowMs >= untilMs) {
         const { what, about } = left[0];
-        this.invariants.fail("I9", `after ${CONVERGES_WITHIN_MS / 60_000} minutes without faults: ${what}`, about);
+        this.invariants.fail("I9", `after ${withinMs / 60_000} minutes without faults: ${what}`, about);
         return;
       }
-      if (phase === "stop") this.users.stopAll();
+      this.workflowUsers.pauseAll();
+      if (phase !== "run") this.users.stopAll();
+      if (phase === "end") this.users.resumeAll();
       await this.#advance(LOOK_EVERY_MS);
       left = unsettled(this, phase, settled);
     }
@@ -162,8 +182,14 @@ export class World {
     if (this.invariants.violation) return;
     await this.schedule.run(this.schedule.nowMs + ms, () => {
       this.invariants.afterEvent();
+      if (this.schedule.events % COUNT_EVERY_EVENTS === 0) this.#checkCounts();
       return this.invariants.violation === undefined;
     });
+  }
+
+  #checkCounts(): void {
+    const wrong = wrongCount();
+    if (wrong) this.invariants.fail("counts", wrong);
   }
 
   #outcome(): Outcome {
@@ -182,6 +208,7 @@ export class World {
       faults: this.weather.happened,
       kinds: this.weather.kinds(),
       tasks: this.users.taskCount,
+      runs: this.truth.workflows.runs.size,
       nodes: this.nodes.length,
     };
   }
