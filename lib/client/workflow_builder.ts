@@ -111,6 +111,7 @@ export class WorkflowBuilder<Params extends string = never, Env extends string =
     return this.#add<(keyof Inputs | keyof Outputs) & string>(id, keys, Object.keys(keys.approval.inputs ?? {}));
   }
 
+  /** Waits for a duration such as `5s`. */
   sleep<const Outputs extends OutputTexts = Record<never, never>>(id: string, keys: SleepStep<Outputs>) {
     return this.#add<keyof Outputs & string>(id, keys);
   }
@@ -125,6 +126,7 @@ export class WorkflowBuilder<Params extends string = never, Env extends string =
     return this.#add<Child | keyof Outputs & string>(id, keys, outputs);
   }
 
+  /** A rollout of a service. */
   rollout<const Outputs extends OutputTexts = Record<never, never>>(id: string, keys: RolloutStep<Outputs>) {
     return this.#add<keyof Outputs & string>(id, keys);
   }
