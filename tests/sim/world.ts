@@ -175,6 +175,7 @@ export class World {
       if (phase === "end") this.users.resumeAll();
       await this.#advance(LOOK_EVERY_MS);
       left = unsettled(this, phase, settled);
+      this.invariants.workflows.nothingIsForgotten(this.schedule.nowMs);
     }
   }
 

@@ -22,6 +22,9 @@ export interface WorkflowInvariantsOptions {
   readonly clocksJump: boolean;
 }
 
+/** A deck that dies as faults stop is up again by then. */
+const BEGINS_WITHIN_MS = 60_000;
+
 export class WorkflowInvariants {
   /** Runs whose start was acknowledged. */
   readonly accepted = new Set<string>();
@@ -31,6 +34,7 @@ export class WorkflowInvariants {
   readonly #statesShown = new Map<string, Set<string>>();
   readonly #born = new Set<string>();
   readonly #ended = new Set<string>();
+  readonly #readySince = new Map<string, number>();
 
   constructor(readonly o: WorkflowInvariantsOptions) {
     const { workflows } = o.truth;
@@ -57,6 +61,24 @@ export class WorkflowInvariants {
     this.#born.clear();
     for (const id of this.#ended) this.#endedRightly(this.#records.runs.get(id));
     this.#ended.clear();
+  }
+
+  /** Asked now and then once faults have stopped: what may begin does so, and is not first noticed when something else happens. */
+  nothingIsForgotten(nowMs: number): void {
+    for (const run of this.#records.runs.values()) {
+      const document = this.#records.documentOf(run);
+      const goesOn = (run.state === "running" || run.state === "waiting") && run.ending === null && !run.preparing;
+      for (const id of goesOn && document ? idsOf(document, "steps") : []) {
+        const whole = `${run.id}/${id}`;
+        const stepOf = (other: string) => this.#records.step(run.id, other);
+        const isReady = stepOf(id) === undefined && whyTooEarly(document!, id, stepOf) === undefined;
+        if (!isReady) this.#readySince.delete(whole);
+        else if (!this.#readySince.has(whole)) this.#readySince.set(whole, nowMs);
+        else if (nowMs - this.#readySince.get(whole)! > BEGINS_WITHIN_MS) {
+          this.#fail("needs", `${whole} has had all that it needs for a minute, and nothing happens`, run.id);
+        }
+      }
+    }
   }
 
   startAcknowledged(runId: string): void {
