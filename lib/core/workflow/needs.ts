@@ -19,7 +19,8 @@ export function needStatus(condition: NeedCondition, step: Needed | undefined): 
     case "succeeded":
       return !ended ? "open" : step.conclusion === "succeeded" ? "satisfied" : "unsatisfied";
     case "started":
-      return step.started ? "satisfied" : ended ? "unsatisfied" : "open";
+      // Of a list without items nothing ever ran, and all of it succeeded.
+      return step.started || step.state === "succeeded" ? "satisfied" : ended ? "unsatisfied" : "open";
     case "healthy":
       return step.healthy ? "satisfied" : ended ? "unsatisfied" : "open";
     default:

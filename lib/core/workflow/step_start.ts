@@ -17,7 +17,8 @@ import { judge, needStatus } from "./needs.ts";
 import { resolveParams } from "./params.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { RunRecord, StepRecord } from "./records.ts";
-import { DEPTH_MAX, RECORD_PART_BYTES_MAX, stepLabel, stepRecordId, stepTaskId } from "./records.ts";
+import { DEPTH_MAX, isStepFinal, RECORD_PART_BYTES_MAX, stepLabel, stepRecordId, stepTaskId } from "./records.ts";
+import { tellStarted } from "./started.ts";
 import { endStep } from "./step_end.ts";
 import { taskOfStep } from "./step_task.ts";
 import type { Scene } from "./values.ts";
@@ -120,6 +121,8 @@ export function startAttempt(world: World, draft: Draft, before: StepRecord): vo
     error: null,
   };
   attemptTo(world, draft, step, () => begin(world, draft, run, step, action));
+  const begun = world.state.steps.get(before.id)!;
+  if (begun.started && !before.started && !isStepFinal(begun.state)) tellStarted(world, draft, begun);
 }
 
 function begin(world: World, draft: Draft, run: RunRecord, step: StepRecord, action: StepAction): void {

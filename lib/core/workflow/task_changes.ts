@@ -12,6 +12,7 @@ import { concludeEnding, endAttempt, giveUp } from "./attempt_end.ts";
 import { putStep } from "./changes.ts";
 import type { StepRecord } from "./records.ts";
 import { isStepFinal } from "./records.ts";
+import { tellStarted } from "./started.ts";
 
 export function followTasks(world: World, draft: Draft): void {
   // Ending a step may stop tasks of others, which come later in the list then.
@@ -33,9 +34,14 @@ function followTask(
   result: StepResult | null,
 ): void {
   const { state } = world;
-  const step = state.steps.get(stepId);
+  let step = state.steps.get(stepId);
   if (!step || step.taskId !== sail.id || isStepFinal(step.state) || step.state === "retrying") return;
   const attempt = state.attempts.get(sail.currentAttemptId ?? "");
+  // One that ends quickly is never told of as running.
+  if (isSailFinal(sail.state) && !step.started && attempt?.observed.startedMs != null) {
+    step = putStep(draft, step, { started: true });
+    tellStarted(world, draft, step);
+  }
   if (isSailFinal(sail.state)) {
     if (step.ending) return concludeEnding(world, draft, step, result);
     return endAttempt(world, draft, step, {
@@ -95,8 +101,5 @@ function noteProgress(
   }
   if (Object.keys(change).length === 0) return;
   const next = putStep(draft, step, change);
-  if (next.instance !== null || (next.started === step.started && next.healthy === step.healthy)) return;
-  const index = world.state.runIndex(run);
-  const ready = planned.dependents.map((user) => user.step).filter((id) => index.openNeeds.get(id) === 0);
-  if (ready.length > 0) draft.follow.push({ kind: "advance", runId: run.id, steps: ready });
+  if (next.started !== step.started || next.healthy !== step.healthy) tellStarted(world, draft, next);
 }

@@ -16,6 +16,8 @@ export type Document = Record<string, unknown> & { readonly steps: Record<string
 
 export interface TaskEnd {
   readonly exit?: number;
+  /** When its container ran; undefined: nothing is told of it. */
+  readonly startedMs?: number;
   readonly stdout?: string;
   readonly output?: string | null;
   readonly answer?: StepResult["answer"];
@@ -113,11 +115,12 @@ export class WorkflowRig extends TestWorld {
   }
 
   ends(id: string, end: TaskEnd = {}): void {
-    const { exit = 0, stdout = "", output = null, answer = null, problem = null, truncated = false } = end;
+    const { exit = 0, startedMs = null, stdout = "", output = null, answer = null, problem = null, truncated = false } =
+      end;
     this.#report(id, {
       state: exit === 0 ? "completed" : "failed",
       cause: "exited",
-      observed: { exitCode: exit },
+      observed: { exitCode: exit, startedMs },
       result: { stdout, stderr: "", truncated, output, answer, problem },
     });
   }

@@ -1,0 +1,51 @@
+/** What only odd turns of fate bring about; found by the simulator. */
+import assert from "node:assert/strict";
+import { task, WorkflowRig } from "./rig.ts";
+
+Deno.test("a task that ends before it was told of as running has started", () => {
+  const rig = new WorkflowRig();
+  rig.start({
+    steps: {
+      good: task(),
+      bad: task({ continueOnError: true }),
+      after: task({ needs: [{ step: "good", condition: "started" }, { step: "bad", condition: "started" }] }),
+    },
+  });
+  rig.ends("r.good.1");
+  rig.ends("r.bad.1", { exit: 1, startedMs: 5 });
+  assert.deepEqual(rig.states(), { good: "succeeded", bad: "failed", after: "queued" });
+});
+
+Deno.test("a step that was fanned out has started with its first instance; one without items has too", () => {
+  const rig = new WorkflowRig();
+  const started = (step: string) => task({ needs: [{ step, condition: "started" }] });
+  rig.start({
+    steps: {
+      list: task({ outputs: { items: "${{ fromJSON(stdout) }}" } }),
+      none: task({ needs: ["list"], forEach: "${{ steps.list.outputs.items }}" }),
+      some: task({ matrix: { n: [1, 2] } }),
+      "after-none": started("none"),
+      "after-some": started("some"),
+    },
+  });
+  assert.equal(rig.states()["after-some"], "pending");
+  rig.runs("r.some.1.1");
+  assert.equal(rig.states()["after-some"], "queued");
+  rig.ends("r.list.1", { stdout: "[]" });
+  assert.deepEqual([rig.states().none, rig.states()["after-none"]], ["succeeded", "queued"]);
+  rig.checkIndexes();
+});
+
+Deno.test("who needs an approval, a sleep or a sub-workflow started begins at once", () => {
+  const rig = new WorkflowRig();
+  const steps = {
+    ask: { approval: { prompt: "?" } },
+    nap: { sleep: "1h" },
+    sub: { workflow: "child" },
+    naps: { sleep: "1h", matrix: { n: [1, 2] } },
+  };
+  const after = Object.keys(steps).map((step) => [`${step}2`, task({ needs: [{ step, condition: "started" }] })]);
+  const child = { name: "child", steps: { x: task() } };
+  rig.start({ steps: { ...steps, ...Object.fromEntries(after) } }, { included: { child } });
+  for (const step of Object.keys(steps)) assert.equal(rig.states()[`${step}2`], "queued", step);
+});
