@@ -48,9 +48,12 @@ function startInstances(world: World, draft: Draft, top: StepRecord, { spec }: P
   const room = Math.min((spec.maxParallel ?? fan.total) - fan.active, fan.made - fan.next);
   const count = Math.min(room, INSTANCES_PER_PIECE);
   if (count <= 0) return;
-  // Counted first: one that cannot even begin is counted off again at once.
-  putFan(draft, top, { next: fan.next + count, active: fan.active + count });
   for (let number = fan.next; number < fan.next + count; number++) {
+    const now = world.state.steps.get(top.id)!;
+    // One before could not even begin, and the others are not wanted any more.
+    if (now.ending !== null) return;
+    // Counted first: one that cannot begin is counted off again at once.
+    putFan(draft, now, { next: number + 1, active: now.fan!.active + 1 });
     const instance = world.state.steps.get(stepRecordId(top.runId, top.step, number))!;
     startAttempt(world, draft, instance);
   }

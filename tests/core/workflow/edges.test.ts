@@ -49,3 +49,14 @@ Deno.test("who needs an approval, a sleep or a sub-workflow started begins at on
   rig.start({ steps: { ...steps, ...Object.fromEntries(after) } }, { included: { child } });
   for (const step of Object.keys(steps)) assert.equal(rig.states()[`${step}2`], "queued", step);
 });
+
+Deno.test("an instance that cannot begin ends those after it before they begin, when it fails fast", () => {
+  const rig = new WorkflowRig();
+  rig.start({ steps: { t: { workflow: "gone", matrix: { n: [1, 2, 3] } } } });
+  assert.deepEqual([0, 1, 2].map((n) => [rig.step(`t/${n}`)!.state, rig.step(`t/${n}`)!.attempts]), [
+    ["failed", 1],
+    ["cancelled", 0],
+    ["cancelled", 0],
+  ]);
+  assert.equal(rig.run().state, "failed");
+});
