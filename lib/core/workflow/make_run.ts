@@ -49,7 +49,7 @@ export function makeRun(world: World, draft: Draft, given: NewRun): RunRecord {
   const run: RunRecord = { ...unplaced, group };
   draft.put("run", run.id, run);
   draft.event("runAccepted", `run ${run.id} accepted`, { runId: run.id });
-  if (group === null || activeIn(state, group).length < limitOf(plan)) return startRun(world, draft, run);
+  if (group === null || isItsTurn(state, group, run, plan)) return startRun(world, draft, run);
   return putRun(draft, run, { why: `waits for its turn in ${group}` });
 }
 
@@ -78,6 +78,12 @@ export function groupOf(state: State, plan: Plan, run: RunRecord): string | null
 
 export function limitOf(plan: Plan): number {
   return plan.spec.concurrency?.limit ?? 1;
+}
+
+/** There is room, and nobody has waited for longer: another limit may have kept it from beginning. */
+function isItsTurn(state: State, group: string, run: RunRecord, plan: Plan): boolean {
+  const others = [...state.groups.get(group) ?? []].filter((id) => id !== run.id).map((id) => state.runs.get(id)!);
+  return others.length < limitOf(plan) && others.every((other) => other.state !== "queued");
 }
 
 /** Runs of a group that have begun. */

@@ -60,3 +60,14 @@ Deno.test("an instance that cannot begin ends those after it before they begin, 
   ]);
   assert.equal(rig.run().state, "failed");
 });
+
+Deno.test("nobody overtakes a run that waits in the same group, whatever its own limit", () => {
+  const rig = new WorkflowRig();
+  const document = (limit: number) => ({ concurrency: { group: "g", limit }, steps: { a: task() } });
+  rig.start(document(1), { id: "first" });
+  rig.start(document(1), { id: "waits" });
+  rig.start(document(2), { id: "later" });
+  assert.deepEqual(["first", "waits", "later"].map((id) => rig.run(id).state), ["running", "queued", "queued"]);
+  rig.ends("first.a.1");
+  assert.deepEqual(["waits", "later"].map((id) => rig.run(id).state), ["running", "running"]);
+});
