@@ -52,6 +52,9 @@ function checkTakenOver({ task, script }: TaskAction, at: Path, report: Report):
   if (task.restart !== undefined && task.restart !== "no") {
     say("restart", "a step's container is not restarted; write `retry` on the step");
   }
+  if (task.maxRestarts !== undefined && task.maxRestarts !== 0) {
+    say("maxRestarts", "a step's container is not restarted when it is unhealthy; write `retry` on the step");
+  }
   if (task.reschedule !== undefined && task.reschedule !== false) {
     say("reschedule", "a step is not placed anew by its task; write `onNodeLost: retry` on the step");
   }

@@ -50,6 +50,7 @@ function containerTask(
     labels: { ...spec.labels, "ormen.run": scene.run.id, "ormen.step": step.step },
     // The workflow's own retries say what follows a failure; two ways of retrying would multiply.
     restart: { kind: "no" },
+    maxRestarts: 0,
     reschedule: false,
     ...(secrets.length > 0 ? { secrets } : {}),
     step: { script: action.script, capture: planned.captures },

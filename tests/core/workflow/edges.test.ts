@@ -71,3 +71,9 @@ Deno.test("nobody overtakes a run that waits in the same group, whatever its own
   rig.ends("first.a.1");
   assert.deepEqual(["waits", "later"].map((id) => rig.run(id).state), ["running", "running"]);
 });
+
+Deno.test("a step's container is not restarted when it is unhealthy", () => {
+  const rig = new WorkflowRig();
+  rig.start({ steps: { a: task({ task: { image: "db:1", health: { exec: ["ready"] } } }) } });
+  assert.equal(rig.taskSpec("r.a.1").maxRestarts, 0);
+});
