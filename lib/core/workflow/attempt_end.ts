@@ -9,6 +9,7 @@ import type { Draft } from "../draft.ts";
 import type { StepResult } from "../outgoing.ts";
 import { isSailFinal } from "../sail.ts";
 import { formatDuration } from "../documents/units.ts";
+import type { RetrySpec } from "../documents/workflow.ts";
 import { putStep, shortened } from "./changes.ts";
 import type { Value } from "./expression.ts";
 import type { Outputs } from "./outputs.ts";
@@ -107,11 +108,14 @@ function isFanEnding(world: World, { runId, step, instance }: StepRecord): boole
   return instance !== null && world.state.steps.get(`${runId}/${step}`)!.ending !== null;
 }
 
-/** delay * factor^n, at most maxDelay, then spread by jitter; n counts the retries before this one. */
+/** delay * factor^n, at most maxDelay, before it is spread by jitter; n counts the retries before this one. */
+export function retryDelayMs(retry: RetrySpec, attempts: number): number {
+  return Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** Math.min(attempts - 1, 1_000));
+}
+
 function retryLater(draft: Draft, step: StepRecord, { spec: { retry } }: PlannedStep, why: string): void {
   const { wallMs, chance } = draft.context;
-  const fullMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** Math.min(step.attempts - 1, 1_000));
-  const delayMs = Math.round(fullMs * (1 + retry.jitter * (2 * chance - 1)));
+  const delayMs = Math.round(retryDelayMs(retry, step.attempts) * (1 + retry.jitter * (2 * chance - 1)));
   putStep(draft, step, {
     state: "retrying",
     dueMs: wallMs + delayMs,

@@ -189,13 +189,19 @@ function askForApproval(draft: Draft, scene: Scene, step: StepRecord, text: stri
 }
 
 function sleep(draft: Draft, scene: Scene, step: StepRecord, text: string): void {
+  const delayMs = sleepMs(scene, text);
+  putStep(draft, step, { state: "waiting", started: true, dueMs: draft.context.wallMs + delayMs });
+  draft.alarms.push({ topic: `step/${step.id}`, delayMs });
+}
+
+/** The same whenever it is asked for. Throws FillError. */
+export function sleepMs(scene: Scene, text: string): number {
   const written = textOf(fillText(scene, text, "sleep"));
   const delayMs = parseDuration(written);
   if (delayMs === undefined) {
     throw new FillError(`sleep: not a duration: ${JSON.stringify(written)}; write it with a unit, such as 5s or 1m30s`);
   }
-  putStep(draft, step, { state: "waiting", started: true, dueMs: draft.context.wallMs + delayMs });
-  draft.alarms.push({ topic: `step/${step.id}`, delayMs });
+  return delayMs;
 }
 
 function startChild(

@@ -3,12 +3,13 @@ import { formatDuration } from "../documents/units.ts";
 import type { World } from "../decide.ts";
 import type { Draft } from "../draft.ts";
 import type { Input } from "../input.ts";
-import { concludeEnding, endAttempt, giveUp } from "./attempt_end.ts";
-import { putRun } from "./changes.ts";
+import { concludeEnding, endAttempt, giveUp, retryDelayMs } from "./attempt_end.ts";
+import { putRun, putStep } from "./changes.ts";
 import { outputsOfRun } from "./outputs.ts";
 import type { RunRecord, StepRecord } from "./records.ts";
 import { isRunFinal, isStepFinal } from "./records.ts";
-import { startAttempt } from "./step_start.ts";
+import { sceneOf, sleepMs, startAttempt } from "./step_start.ts";
+import { FillError } from "./values.ts";
 
 const DEADLINES_PER_TICK = 100;
 
@@ -17,8 +18,11 @@ export function wakeStep(world: World, draft: Draft, stepId: string): void {
   const { state } = world;
   const step = state.steps.get(stepId);
   if (!step || step.dueMs === null || isStepFinal(step.state)) return;
-  const leftMs = step.dueMs - draft.context.wallMs;
+  const { wallMs } = draft.context;
+  const leftMs = Math.min(step.dueMs - wallMs, longestWaitMs(world, step));
   if (leftMs > 0) {
+    // The clock has gone back since it was set.
+    if (step.dueMs - wallMs > leftMs) putStep(draft, step, { dueMs: wallMs + leftMs });
     draft.alarms.push({ topic: `step/${step.id}`, delayMs: leftMs });
     return;
   }
@@ -27,6 +31,29 @@ export function wakeStep(world: World, draft: Draft, stepId: string): void {
   if (step.state === "waiting") {
     endAttempt(world, draft, step, { outcome: "succeeded", error: null, exitCode: null, result: null, retry: false });
   }
+}
+
+/** What a step that is tried again, or sleeps, waits for in all. */
+function longestWaitMs(world: World, step: StepRecord): number {
+  const run = world.state.runs.get(step.runId)!;
+  const { retry, action } = world.state.plan(run).byId.get(step.step)!.spec;
+  if (step.state === "retrying") return Math.ceil(retryDelayMs(retry, step.attempts) * (1 + retry.jitter));
+  if (action.kind !== "sleep") return Infinity;
+  try {
+    return sleepMs(sceneOf(world, run, step), action.duration);
+  } catch (error) {
+    // What it was made of has changed since it began: nothing can be said.
+    if (error instanceof FillError) return Infinity;
+    throw error;
+  }
+}
+
+/** What is left of `of`'s time, were it set just now; Infinity: it has no limit. */
+function timeoutOf({ state }: World, of: "run" | "step", id: string): number {
+  const step = of === "step" ? state.steps.get(id)! : undefined;
+  const run = state.runs.get(step?.runId ?? id)!;
+  const { spec, byId } = state.plan(run);
+  return (step ? byId.get(step.step)!.spec.timeoutMs : spec.timeoutMs) ?? Infinity;
 }
 
 /** An alarm should have rung by then; this is the second way to what is due. */
@@ -41,10 +68,15 @@ export function judgeDeadlines(world: World, draft: Draft): void {
     const [kind, id] = [key.slice(0, key.indexOf("/")), key.slice(key.indexOf("/") + 1)];
     const deadlineMs = (kind === "run" ? state.runs.get(id)! : state.steps.get(id)!).deadlineMs;
     const dueMs = kind === "run" ? null : state.steps.get(id)!.dueMs;
-    if (dueMs !== null && dueMs + ALARM_LATE_MS <= wallMs) draft.follow.push({ kind: "alarm", topic: key });
-    else if (deadlineMs !== null && deadlineMs <= wallMs) {
-      draft.follow.push({ kind: "deadline", of: kind as "run" | "step", id });
-    } else continue;
+    const of = kind as "run" | "step";
+    // Further ahead than any wait: it was set before the clock went back.
+    const isDue = dueMs !== null &&
+      (dueMs + ALARM_LATE_MS <= wallMs || dueMs - wallMs > longestWaitMs(world, state.steps.get(id)!));
+    const isOver = deadlineMs !== null &&
+      (deadlineMs <= wallMs || deadlineMs - wallMs > timeoutOf(world, of, id));
+    if (isDue) draft.follow.push({ kind: "alarm", topic: key });
+    else if (isOver) draft.follow.push({ kind: "deadline", of, id });
+    else continue;
     if (++found >= DEADLINES_PER_TICK) return;
   }
 }
@@ -54,7 +86,10 @@ export function decideDeadline(world: World, draft: Draft, input: Extract<Input,
   const { wallMs } = draft.context;
   if (input.of === "run") {
     const run = state.runs.get(input.id);
-    if (!run || run.deadlineMs === null || run.deadlineMs > wallMs || isRunFinal(run.state)) return;
+    if (!run || run.deadlineMs === null || isRunFinal(run.state)) return;
+    const timeoutMs = timeoutOf(world, "run", run.id);
+    if (run.deadlineMs - wallMs > timeoutMs) return void putRun(draft, run, { deadlineMs: wallMs + timeoutMs });
+    if (run.deadlineMs > wallMs) return;
     const tookMs = run.deadlineMs - run.startedMs!;
     putRun(draft, run, { ending: "timedOut", deadlineMs: null, why: `it took longer than ${formatDuration(tookMs)}` });
     draft.event("runCancelling", `run ${run.id} took longer than ${formatDuration(tookMs)}`, { runId: run.id });
@@ -62,12 +97,13 @@ export function decideDeadline(world: World, draft: Draft, input: Extract<Input,
     return;
   }
   const step = state.steps.get(input.id);
-  if (!step || step.deadlineMs === null || step.deadlineMs > wallMs || isStepFinal(step.state)) return;
+  if (!step || step.deadlineMs === null || isStepFinal(step.state)) return;
+  const timeoutMs = timeoutOf(world, "step", step.id);
+  if (step.deadlineMs - wallMs > timeoutMs) return void putStep(draft, step, { deadlineMs: wallMs + timeoutMs });
+  if (step.deadlineMs > wallMs) return;
   // Its sailor may be about to say that it has ended long ago: after a start of the deck all of them come back.
   if (isBetweenSessions(world, step)) return;
-  const run = state.runs.get(step.runId)!;
-  const { timeoutMs } = state.plan(run).byId.get(step.step)!.spec;
-  const error = `took longer than ${formatDuration(timeoutMs ?? 0)}`;
+  const error = `took longer than ${formatDuration(timeoutMs)}`;
   giveUp(world, draft, step, { outcome: "timedOut", error, retry: true });
 }
 

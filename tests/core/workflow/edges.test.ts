@@ -77,3 +77,33 @@ Deno.test("a step's container is not restarted when it is unhealthy", () => {
   rig.start({ steps: { a: task({ task: { image: "db:1", health: { exec: ["ready"] } } }) } });
   assert.equal(rig.taskSpec("r.a.1").maxRestarts, 0);
 });
+
+Deno.test("a clock that goes back makes nobody wait for longer than he was to", () => {
+  const rig = new WorkflowRig();
+  rig.start({
+    timeout: "5m",
+    steps: {
+      nap: { sleep: "${{ '20' }}s" },
+      again: task({ retry: { limit: 1, delay: "20s", jitter: 0 } }),
+      slow: task({ timeout: "20s" }),
+      ask: { approval: { prompt: "?" }, timeout: "20s" },
+      naps: { sleep: "20s", matrix: { n: [1, 2] } },
+      last: { approval: { prompt: "?" } },
+    },
+  });
+  rig.ends("r.again.1", { exit: 1 });
+  rig.runs("r.slow.1");
+  rig.wallMs -= 3_600_000;
+  rig.wait(15_000);
+  assert.deepEqual(rig.states(), {
+    ...{ nap: "waiting", again: "retrying", slow: "running", ask: "waiting", naps: "running", last: "waiting" },
+  });
+  rig.wait(15_000);
+  rig.stops("r.slow.1");
+  assert.deepEqual(rig.states(), {
+    ...{ nap: "succeeded", again: "queued", slow: "timedOut", ask: "timedOut", naps: "succeeded", last: "waiting" },
+  });
+  rig.ends("r.again.2");
+  rig.wait(300_000);
+  assert.equal(rig.run().state, "timedOut");
+});
