@@ -199,6 +199,7 @@ export class Invariants {
     const { sailId, engineId, id, nodeId } = (after ?? before)!;
     this.#touchedSails.add(sailId);
     this.#touchedEngines.add(engineId);
+    if (after) this.workflows.onAttempt(after);
     if (after && !before) {
       const mast = this.o.truth.masts.get(nodeId);
       if (mast && mast.eligibility !== "eligible") {

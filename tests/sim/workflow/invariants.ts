@@ -4,6 +4,7 @@
  */
 import type { ContainerObservation } from "../../../lib/contracts/runtime.ts";
 import { LABEL_SAIL } from "../../../lib/contracts/runtime.ts";
+import type { AttemptRecord } from "../../../lib/core/attempt.ts";
 import { isSailFinal } from "../../../lib/core/sail.ts";
 import type { SailRecord } from "../../../lib/core/sail.ts";
 import type { RunRecord, StepRecord } from "../../../lib/core/workflow/records.ts";
@@ -30,6 +31,7 @@ export class WorkflowInvariants {
   readonly accepted = new Set<string>();
   readonly #attempts = new Map<string, number>();
   readonly #containers = new Map<string, { readonly id: string; readonly startedMs: number }>();
+  readonly #wereUnknown = new Set<string>();
   readonly #slots = new Set<string>();
   readonly #statesShown = new Map<string, Set<string>>();
   readonly #born = new Set<string>();
@@ -122,13 +124,18 @@ export class WorkflowInvariants {
     const number = Number(after.id.slice(prefix.length));
     this.#attempts.set(stepId, number);
     if (!after.id.startsWith(prefix) || number !== last + 1) {
-      return this.#fail("I7", `${after.id} follows attempt ${last} of ${stepId}`, stepId);
+      return this.#fail("I7", `${after.id} follows attempt ${last} of ${stepId}`, stepId.split("/")[0]);
     }
     const previous = this.o.truth.sails.get(`${prefix}${last}`);
-    const attempt = this.o.truth.attempts.get(previous?.currentAttemptId ?? "");
-    if (previous && !isSailFinal(previous.state) && attempt?.state !== "unknown") {
-      this.#fail("I7", `${after.id} was begun while ${previous.id} is ${previous.state}`, stepId);
+    // One on a silent node may have been given up (onNodeLost, a timeout); it is stopped when the node is back.
+    const givenUp = this.#wereUnknown.has(previous?.currentAttemptId ?? "");
+    if (previous && !isSailFinal(previous.state) && !givenUp) {
+      this.#fail("I7", `${after.id} was begun while ${previous.id} is ${previous.state}`, stepId.split("/")[0]);
     }
+  }
+
+  onAttempt({ id, state }: AttemptRecord): void {
+    if (state === "unknown") this.#wereUnknown.add(id);
   }
 
   /** A container of a step's attempt: there is one, and it is started once. */
