@@ -3,6 +3,8 @@ import { didYouMean } from "../documents/issues.ts";
 import type { SourceProblem } from "./source.ts";
 
 export const PROBLEMS_MAX = 100;
+/** What a document holds may come back in what is said of it. */
+const DETAIL_CHARS_MAX = 1_000;
 
 export interface Problem {
   readonly path: readonly PropertyKey[];
@@ -23,7 +25,8 @@ export function createProblems() {
   const seen = new Set<string>();
   return {
     problems,
-    reportOf: (included: string | null): Report => ({ path, offset, rule, detail }) => {
+    reportOf: (included: string | null): Report => ({ path, offset, rule, detail: words }) => {
+      const detail = words.length > DETAIL_CHARS_MAX ? `${words.slice(0, DETAIL_CHARS_MAX)}...` : words;
       const key = JSON.stringify([included, path.map(String), offset ?? null, rule, detail]);
       if (seen.has(key)) return;
       seen.add(key);
