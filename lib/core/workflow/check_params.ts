@@ -61,7 +61,9 @@ export function checkGiven(
       continue;
     }
     const value = given[name];
-    if (typeof value === "string" && hasExpression(value)) continue;
+    const isLater = typeof value === "string" && hasExpression(value);
+    // A pattern that is none is told where it stands.
+    if (isLater || (spec.pattern !== null && patternProblem(spec.pattern) !== undefined)) continue;
     const result = resolveParams({ [name]: spec }, { [name]: value });
     if (result.kind === "params") continue;
     for (const { detail } of result.problems) report({ path: [...at, name], rule: "param", detail });

@@ -86,7 +86,6 @@ function judge(
   if (isFaulty || later.size === 0) return undefined;
   // The rest, which a part that cannot be judged yet kept from being looked at.
   const rest = Object.fromEntries(Object.entries(sample).filter(([key]) => !later.has(key)));
-  if (later.has("image")) rest.image = "image";
   const again = taskDocument.safeParse(rest);
   if (again.success) return undefined;
   for (const { path, detail } of describeIssues(taskDocument, again.error.issues)) {

@@ -1,7 +1,7 @@
 /** Parameters of a run and inputs of an approval: texts from a command line or values from a document, checked. */
 import type { ParamSpec, Scalar } from "../documents/workflow.ts";
 import { didYouMean } from "../documents/issues.ts";
-import { matchesPattern } from "./pattern.ts";
+import { matchesPattern, patternProblem } from "./pattern.ts";
 
 export type ParamsResult =
   | { readonly kind: "params"; readonly params: Readonly<Record<string, Scalar | null>> }
@@ -36,8 +36,10 @@ export function resolveParams(
 /** Why `value`, which is of the right type, is not allowed. */
 export function paramProblem(value: Scalar, spec: ParamSpec): string | undefined {
   if (spec.enum && !spec.enum.includes(value)) return `must be one of ${spec.enum.join(", ")}`;
-  if (spec.pattern !== null && !matchesPattern(String(value), spec.pattern)) return `must match ${spec.pattern}`;
-  return undefined;
+  if (spec.pattern === null) return undefined;
+  const badPattern = patternProblem(spec.pattern);
+  if (badPattern !== undefined) return `cannot be judged: its \`pattern\` is ${badPattern}`;
+  return matchesPattern(String(value), spec.pattern) ? undefined : `must match ${spec.pattern}`;
 }
 
 function coerce(value: Scalar, type: ParamSpec["type"]): Scalar | undefined {

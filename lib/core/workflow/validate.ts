@@ -64,7 +64,9 @@ function checkDocuments(
 ): void {
   const open = (name: string | null, raw: unknown) => {
     const report = reportOf(name);
-    documents.set(name, { name, raw, shape: checkShape(raw, report), report });
+    const shape = isDeeper(raw, LEVELS_MAX) ? TOO_DEEP : checkShape(raw, report);
+    if (shape === TOO_DEEP) report({ path: [], rule: "tooLarge", detail: `is nested more than ${LEVELS_MAX} deep` });
+    documents.set(name, { name, raw, shape, report });
   };
   if (Object.keys(included).length > INCLUDED_MAX) {
     reportOf(null)({ path: [], rule: "tooLarge", detail: `includes more than ${INCLUDED_MAX} documents` });
@@ -79,6 +81,15 @@ function checkDocuments(
   }
   for (const document of documents.values()) checkDocument(document, documents, options);
   checkIncludes(documents);
+}
+
+/** As over HTTP: what is read here below goes down into it. */
+const LEVELS_MAX = 64;
+const TOO_DEEP: Shape = { spec: null, mended: { keys: new Set(), steps: new Set() } };
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }
 
 function checkDocument(document: Document, documents: ReadonlyMap<string | null, Document>, options: CheckOptions) {

@@ -68,6 +68,15 @@ for (const [name, given, problems] of REFUSED) {
   });
 }
 
+Deno.test("resolveParams() refuses a value where the pattern is none, and does not throw", () => {
+  const result = resolveParams(specsOf({ p: { pattern: "(" } }), { p: "x" });
+  assert.equal(result.kind, "problems");
+  assert.match(
+    result.kind === "problems" ? result.problems[0].detail : "",
+    /^cannot be judged: its `pattern` is not a regular/,
+  );
+});
+
 Deno.test("resolveParams() takes names of Object's own for what they are", () => {
   assert.equal(resolveParams({}, { toString: "x" }).kind, "problems");
   assert.deepEqual(resolveParams(specsOf({ valueOf: {} }), {}), { kind: "params", params: { valueOf: null } });

@@ -180,6 +180,11 @@ const PARAMS: readonly Row[] = [
     says: ["param params.v.pattern: not a regular expression..."],
   },
   {
+    name: "a pattern that is none once, though a schedule gives a value for it",
+    text: flow(A, 'params: { v: { pattern: "(" } }\nschedule: { cron: "0 3 * * *", params: { v: x } }'),
+    says: ["param params.v.pattern: not a regular expression..."],
+  },
+  {
     name: "a pattern of RE2 that JavaScript has besides",
     text: flow(A, 'params: { v: { pattern: "(?=x)" } }'),
     says: ["param params.v.pattern: not a regular expression..."],
@@ -879,6 +884,19 @@ Deno.test("checkSource() gives the specs of what it has judged", () => {
   if (checked.kind !== "valid") return;
   assert.equal(checked.spec.name, "w");
   assert.deepEqual([...checked.included].map(([name, spec]) => [name, spec.name]), [["s.yaml", "sub"]]);
+});
+
+Deno.test("checkSource() goes no deeper than 64 levels", () => {
+  const nested = (levels: number) => Array.from({ length: levels }).reduce((inner) => [inner], 1 as unknown);
+  const judge = (levels: number) =>
+    checkSource({ workflow: { name: "w", steps: { a: { sleep: "1s" } }, x: nested(levels) } });
+  const told = (levels: number) => {
+    const checked = judge(levels);
+    return checked.kind === "valid" ? [] : checked.problems.map(inWords);
+  };
+  assert.match(told(63)[0], /^unknownKey x/);
+  assert.deepEqual(told(64), ["tooLarge : is nested more than 64 deep"]);
+  assert.deepEqual(told(2_000), ["tooLarge : is nested more than 64 deep"]);
 });
 
 Deno.test("checkSource() stops at a hundred problems, however many there are", () => {
