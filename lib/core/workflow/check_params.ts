@@ -32,35 +32,38 @@ function isOfType(value: Scalar, { type }: ParamSpec): boolean {
   return actual === type;
 }
 
-/** A schedule starts runs without anybody to ask: it must give what is required. */
+/** What a schedule leaves out may be required: its slots then tell so, and runs by hand go on. */
 export function checkScheduleParams({ schedule, params }: WorkflowSpec, report: Report): void {
-  if (schedule) checkGiven(params, schedule.params, ["schedule", "params"], ["schedule"], "the schedule", report);
+  if (schedule) checkGiven(params, schedule.params, ["schedule", "params"], report);
 }
 
-/**
- * Values that are given to `specs`. Texts with `${{ }}` are judged when they are filled in. What is missing is told at
- * `around`.
- */
+/** What a step that calls a workflow leaves out, though that workflow cannot start without it. */
+export function checkRequired(
+  specs: Readonly<Record<string, ParamSpec>>,
+  given: Readonly<Record<string, Scalar>>,
+  at: Path,
+  report: Report,
+): void {
+  for (const [name, spec] of Object.entries(specs)) {
+    if (Object.hasOwn(given, name) || !spec.required || spec.default !== null) continue;
+    report({ path: at, rule: "missingParam", detail: `\`with\` must give the required parameter \`${name}\`` });
+  }
+}
+
+/** Values that are given to `specs`. Texts with `${{ }}` are judged when they are filled in. */
 export function checkGiven(
   specs: Readonly<Record<string, ParamSpec>>,
   given: Readonly<Record<string, Scalar>>,
   at: Path,
-  around: Path,
-  who: string,
   report: Report,
 ): void {
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(specs, name)) continue;
-    const detail = `unknown parameter \`${name}\`${suggestion(name, Object.keys(specs))}`;
-    report({ path: [...at, name], rule: "unknownParam", detail });
-  }
-  for (const [name, spec] of Object.entries(specs)) {
-    if (!Object.hasOwn(given, name)) {
-      if (!spec.required || spec.default !== null) continue;
-      report({ path: around, rule: "missingParam", detail: `${who} must give the required parameter \`${name}\`` });
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(specs, name)) {
+      const detail = `unknown parameter \`${name}\`${suggestion(name, Object.keys(specs))}`;
+      report({ path: [...at, name], rule: "unknownParam", detail });
       continue;
     }
-    const value = given[name];
+    const spec = specs[name];
     const isLater = typeof value === "string" && hasExpression(value);
     // A pattern that is none is told where it stands.
     if (isLater || (spec.pattern !== null && patternProblem(spec.pattern) !== undefined)) continue;

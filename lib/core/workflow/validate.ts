@@ -6,7 +6,7 @@ import { WORKFLOW_NAME } from "../documents/workflow.ts";
 import type { StepSpec, WorkflowSpec } from "../documents/workflow.ts";
 import { conditionOf } from "./condition.ts";
 import type { Surroundings } from "./check_names.ts";
-import { checkGiven, checkParams, checkScheduleParams } from "./check_params.ts";
+import { checkGiven, checkParams, checkRequired, checkScheduleParams } from "./check_params.ts";
 import { checkShape } from "./check_shape.ts";
 import type { Shape } from "./check_shape.ts";
 import { checkAction, checkIds, checkMatrix, checkNeeds, checkSecrets, placedSteps } from "./check_steps.ts";
@@ -131,7 +131,8 @@ function checkStep(
   if (action.kind === "workflow") {
     const shape = documents.get(action.workflow)?.shape;
     if (shape?.spec && !shape.mended.keys.has("params")) {
-      checkGiven(shape.spec.params, action.with, [...path, "with"], path, "`with`", report);
+      checkGiven(shape.spec.params, action.with, [...path, "with"], report);
+      checkRequired(shape.spec.params, action.with, path, report);
     }
   }
   for (const text of textsOfStep(step)) checkText(text, step, path, surroundings, report);
