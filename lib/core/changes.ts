@@ -9,7 +9,8 @@ import type { Assignment } from "./outgoing.ts";
 import { choose } from "./rudder/rudder.ts";
 import { reservationOf } from "./rudder/filters.ts";
 import { SCHEDULERS } from "./rudder/schedulers.ts";
-import type { SailRecord, SailState } from "./sail.ts";
+import type { TaskSpec } from "./documents/task.ts";
+import type { OriginalFields, SailRecord, SailState } from "./sail.ts";
 
 /** A task that failed for good on one node waits at least this long before its next attempt. */
 export const RESCHEDULE_BASE_MS = 2_000;
@@ -24,6 +25,44 @@ export const ATTEMPTS_KEPT = 20;
 export function retryInMs(sail: SailRecord, wallMs: number): number {
   const leftMs = sail.retryAtMs === null ? 0 : sail.retryAtMs - wallMs;
   return leftMs > RESCHEDULE_MAX_MS ? 0 : Math.max(0, leftMs);
+}
+
+/** Puts a new task on record, and on a node if one fits. The caller has made sure that its id and name are free. */
+export function acceptTask(
+  world: World,
+  draft: Draft,
+  { id, spec, original = null, originalEventId = null, stepId }: {
+    readonly id: string;
+    readonly spec: TaskSpec;
+    readonly original?: OriginalFields | null;
+    readonly originalEventId?: string | null;
+    readonly stepId?: string;
+  },
+): SailRecord {
+  const sail: SailRecord = {
+    id,
+    name: spec.name,
+    specId: id,
+    state: "pending",
+    desired: "run",
+    graceMs: spec.graceMs,
+    attempts: 0,
+    currentAttemptId: null,
+    createdMs: draft.context.wallMs,
+    endedMs: null,
+    retryAtMs: null,
+    reschedules: 0,
+    why: null,
+    originalEventId,
+    revision: 1,
+    ...(stepId === undefined ? {} : { stepId }),
+  };
+  draft.put("spec", id, { id, spec, original });
+  draft.put("sail", id, sail);
+  draft.event("taskAccepted", `${sail.name} accepted`, { sailId: id });
+  const why = placeSail(world, draft, sail);
+  if (why !== null) draft.event("taskNotPlaced", `${sail.name} not placed: ${why}`, { sailId: id });
+  return world.state.sails.get(id)!;
 }
 
 /** Puts a sail on a node if one fits. Answers null when it was placed, else why it was not. */

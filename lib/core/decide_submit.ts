@@ -1,6 +1,6 @@
 /** Submitting and stopping tasks. */
 import { isFinal } from "./attempt.ts";
-import { endSail, placeSail, putSail, stopAttempt } from "./changes.ts";
+import { acceptTask, endSail, putSail, stopAttempt } from "./changes.ts";
 import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
@@ -36,31 +36,13 @@ export function decideSubmit(world: World, draft: Draft, input: Extract<Input, {
     draft.reply = { kind: "conflict", code: "secretMissing", message: missing } satisfies SubmitDecision;
     return;
   }
-  const sail: SailRecord = {
+  const sail = acceptTask(world, draft, {
     id: input.sailId,
-    name: input.spec.name,
-    specId: input.sailId,
-    state: "pending",
-    desired: "run",
-    graceMs: input.spec.graceMs,
-    attempts: 0,
-    currentAttemptId: null,
-    createdMs: draft.context.wallMs,
-    endedMs: null,
-    retryAtMs: null,
-    reschedules: 0,
-    why: null,
+    spec: input.spec,
+    original: input.original,
     originalEventId: input.originalEventId,
-    revision: 1,
-  };
-  draft.put("spec", sail.id, { id: sail.id, spec: input.spec, original: input.original });
-  draft.put("sail", sail.id, sail);
-  draft.event("taskAccepted", `${sail.name} accepted`, { sailId: sail.id });
-  const why = placeSail(world, draft, sail);
-  if (why !== null) {
-    draft.event("taskNotPlaced", `${sail.name} not placed: ${why}`, { sailId: sail.id });
-  }
-  draft.reply = { kind: "accepted", sail: state.sails.get(sail.id)!, created: true } satisfies SubmitDecision;
+  });
+  draft.reply = { kind: "accepted", sail, created: true } satisfies SubmitDecision;
 }
 
 function resubmitted(

@@ -102,20 +102,20 @@ function whyOfEnd(run: RunRecord, state: RunState, warnings: number): string | n
   return run.why;
 }
 
-/** A sentence when they cannot be had. */
+/** A sentence when they cannot be had. A run of one step alone has those that this step is enough for. */
 function outputsOfEnd(world: World, run: RunRecord): Record<string, Value> | string {
   const scene = sceneOf(world, run, null);
-  try {
-    const outputs = Object.fromEntries(
-      Object.entries(scene.plan.spec.outputs)
-        .map(([name, text]): [string, Value] => [name, fillText(scene, text, `outputs.${name}`)]),
-    );
-    if (outputsBytes(outputs) <= RUN_OUTPUTS_BYTES_MAX) return outputs;
-    return `outputs: they take more than ${RUN_OUTPUTS_BYTES_MAX / 1024} KiB`;
-  } catch (error) {
-    if (error instanceof FillError) return error.message;
-    throw error;
+  const outputs: Record<string, Value> = {};
+  for (const [name, text] of Object.entries(scene.plan.spec.outputs)) {
+    try {
+      outputs[name] = fillText(scene, text, `outputs.${name}`);
+    } catch (error) {
+      if (!(error instanceof FillError)) throw error;
+      if (run.only === null) return error.message;
+    }
   }
+  if (outputsBytes(outputs) <= RUN_OUTPUTS_BYTES_MAX) return outputs;
+  return `outputs: they take more than ${RUN_OUTPUTS_BYTES_MAX / 1024} KiB`;
 }
 
 /** The run is over, whatever its steps are. */

@@ -1,12 +1,11 @@
 /** The beginning of a step whose needs are decided, and of each attempt at it. */
-import { placeSail } from "../changes.ts";
+import { acceptTask } from "../changes.ts";
 import type { World } from "../decide.ts";
 import type { Draft } from "../draft.ts";
 import { byteLength } from "../documents/task.ts";
 import type { Scalar, StepAction } from "../documents/workflow.ts";
 import { INSTANCES_MAX } from "../documents/workflow.ts";
 import { parseDuration } from "../documents/units.ts";
-import type { SailRecord } from "../sail.ts";
 import { missingSecret } from "../secret.ts";
 import { pendingStep, putStep } from "./changes.ts";
 import type { Value } from "./expression.ts";
@@ -150,29 +149,7 @@ function startTask(world: World, draft: Draft, scene: Scene, step: StepRecord): 
   if (missing !== undefined) throw new FillError(missing);
   const id = stepTaskId(step.runId, step.step, step.instance, step.attempts);
   putStep(draft, step, { state: "queued", taskId: id, started: step.started, healthy: false });
-  const sail: SailRecord = {
-    id,
-    name: id,
-    specId: id,
-    state: "pending",
-    desired: "run",
-    graceMs: spec.graceMs,
-    attempts: 0,
-    currentAttemptId: null,
-    createdMs: draft.context.wallMs,
-    endedMs: null,
-    retryAtMs: null,
-    reschedules: 0,
-    why: null,
-    originalEventId: null,
-    revision: 1,
-    stepId: step.id,
-  };
-  draft.put("spec", id, { id, spec, original: null });
-  draft.put("sail", id, sail);
-  draft.event("taskAccepted", `${id} accepted`, { sailId: id });
-  const why = placeSail(world, draft, sail);
-  if (why !== null) draft.event("taskNotPlaced", `${id} not placed: ${why}`, { sailId: id });
+  acceptTask(world, draft, { id, spec, stepId: step.id });
 }
 
 function askForApproval(draft: Draft, scene: Scene, step: StepRecord, text: string): void {

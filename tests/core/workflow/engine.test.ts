@@ -549,6 +549,18 @@ Deno.test("--only runs one step and skips the others; a resumed run keeps what s
   assert.deepEqual(rig.tasks(), ["three.d.1"]);
 });
 
+Deno.test("a run of one step alone has the outputs that this step is enough for", () => {
+  const rig = new WorkflowRig();
+  const steps = {
+    a: task({ outputs: { n: "${{ stdout }}" } }),
+    b: task({ needs: ["a"], outputs: { n: "${{ stdout }}" } }),
+  };
+  const outputs = { a: "${{ steps.a.outputs.n }}", b: "${{ steps.b.outputs.n }}" };
+  rig.start({ steps, outputs }, { only: "b" });
+  rig.ends("r.b.1", { stdout: "2" });
+  assert.deepEqual([rig.run().state, rig.runOutputs()], ["succeeded", { b: "2" }]);
+});
+
 Deno.test("onNodeLost: wait keeps the attempt, retry gives it up and starts another elsewhere", () => {
   for (const onNodeLost of ["wait", "retry"]) {
     const rig = new WorkflowRig();
