@@ -49,6 +49,8 @@ interface Node {
   readonly options: readonly Option[];
   /** Fixed words that may follow. */
   readonly words: readonly string[];
+  /** Whether an argument may be a file. */
+  readonly takesFile: boolean;
 }
 
 function nodesOf(command: Command, path: string): Node[] {
@@ -59,6 +61,7 @@ function nodesOf(command: Command, path: string): Node[] {
     commands: command.commands.map((each) => each.name()),
     options: command.createHelp().visibleOptions(command),
     words: path === "completions" ? SHELLS : [],
+    takesFile: command.registeredArguments.some((argument) => /\bfile\b/.test(argument.name())),
   }, ...inner];
 }
 
@@ -81,11 +84,11 @@ function bash(nodes: readonly Node[]): string {
   );
   const words = nodes.map((node) => {
     const all = [...node.commands, ...node.words, ...node.options.flatMap(flagsOf)];
-    return `    "${node.path}") words="${all.join(" ")}" ;;`;
+    return `    "${node.path}") words="${all.join(" ")}"${node.takesFile ? " files=1" : ""} ;;`;
   });
   return `# Completions of ormen for bash. Made by: ormen completions bash
 _ormen() {
-  local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" path="" words="" word i
+  local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" path="" words="" files="" word i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
@@ -100,6 +103,7 @@ ${values.join("\n")}
 ${words.join("\n")}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  if [ -n "$files" ]; then COMPREPLY+=($(compgen -f -- "$cur")); fi
 }
 complete -o filenames -F _ormen ormen
 `;
@@ -120,6 +124,7 @@ function fish(nodes: readonly Node[]): string {
       lines.push(`complete -c ormen${condition} -a ${name} -d ${quote(command.description)}`);
     }
     if (node.words.length > 0) lines.push(`complete -c ormen${condition} -a ${quote(node.words.join(" "))}`);
+    if (node.takesFile) lines.push(`complete -c ormen${condition} -F`);
     for (const option of node.options) {
       const flags = flagsOf(option).map((flag) =>
         flag.startsWith("--") ? ` -l ${flag.slice(2)}` : ` -s ${flag.slice(1)}`

@@ -74,6 +74,11 @@ COMP_WORDS=(${
   assert.deepEqual(await complete("ormen deck -s b"), ["binpack"]);
   assert.deepEqual(await complete("ormen deck --dbType "), ["memory", "persistent"]);
   assert.deepEqual(await complete("ormen run -f task1"), ["task1.json"]);
+  assert.deepEqual(await complete("ormen workflow un"), ["unpause"]);
+  assert.deepEqual(await complete("ormen workflow run task1"), ["task1.json"]);
+  assert.deepEqual(await complete("ormen workflow run --dr"), ["--dry-run"]);
+  assert.deepEqual(await complete("ormen workflow graph --format m"), ["mermaid"]);
+  assert.deepEqual(await complete("ormen workflow status task1"), [""], "a run is no file");
   assert.deepEqual(await complete("ormen completions "), ["bash", "zsh", "fish", "--json", "-h", "--help"]);
   assert.deepEqual(await complete("ormen stop --grace "), [""]);
 });
