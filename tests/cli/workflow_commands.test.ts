@@ -207,8 +207,8 @@ Deno.test("workflow run on a terminal draws in place, and ends with the picture 
   assert(end.startsWith("\x1b[2A\r  ok  build  1/1  8.0 s   host-a\x1b[K\n\x1b[J\x1b[?7h"), end);
 });
 
-/** A run that goes on until it is cancelled. */
-function endless(): ScriptedDeck {
+/** A run that goes on until it is cancelled; a stubborn one goes on even then. */
+function endless(isStubborn = false): ScriptedDeck {
   let cancelled = false;
   const view = () => Response.json(runView(cancelled ? { state: "cancelled", finishedAt: at(0) } : {}));
   let changed = () => {};
@@ -222,7 +222,7 @@ function endless(): ScriptedDeck {
       return new Response(new ReadableStream({ start }), { headers: { "content-type": "text/event-stream" } });
     }
     if (method === "POST" && path.endsWith("/cancel")) {
-      cancelled = true;
+      cancelled = !isStubborn;
       changed();
     }
     return view();
@@ -261,6 +261,16 @@ Deno.test("ctrl-C where nobody can be asked cancels the run and waits for its en
   assert(deck.lines().includes(`POST /v1/runs/${ID}/cancel`));
   assert.match(io.output.out, /\ncancelled after/);
   assert.equal(io.signals.size, 0, "nothing listens to signals any more");
+});
+
+Deno.test("a second ctrl-C leaves a run that is being cancelled to the deck", async () => {
+  await using deck = endless(true);
+  const { code, io } = await interrupted(deck, {}, listed, (interrupt) => {
+    interrupt();
+    interrupt();
+  });
+  assert.equal(code, 130);
+  assert.match(io.output.out, /\ndeploy-7f3a goes on {3}ormen workflow status deploy-7f3a -m /);
 });
 
 for (const [key, cancels] of [["c", true], ["d", false], ["\x03", false]] as const) {
