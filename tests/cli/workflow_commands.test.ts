@@ -129,6 +129,23 @@ Deno.test("workflow run --detach and --only; params of a file stand behind those
   assert.deepEqual(deck.lines(), ["POST /v1/runs"]);
 });
 
+Deno.test("workflow run sends a request again whose answer broke off, under the same key", async () => {
+  let answers = 0;
+  await using deck = running([runView({ state: "succeeded", finishedAt: at(0) })], {
+    "POST /v1/runs": () => {
+      if (++answers > 1) return Response.json(runView(), { status: 201 });
+      const start = (stream: ReadableStreamDefaultController) => stream.enqueue(new TextEncoder().encode('{"id":'));
+      const pull = (stream: ReadableStreamDefaultController) => stream.error(new Error("gone"));
+      return new Response(new ReadableStream({ start, pull }), { status: 201 });
+    },
+  });
+  assert.equal((await workflow(deck, ["run", "deploy"])).code, 0);
+  const keys = deck.asked.filter(({ method }) => method === "POST").map(({ headers }) =>
+    headers.get("idempotency-key")
+  );
+  assert.deepEqual(keys, [keys[0], keys[0]]);
+});
+
 Deno.test("workflow run tells what is wrong before it sends anything", async () => {
   await using deck = running([runView()]);
   const bad = "name: deploy\nsteps:\n  a: { need: [b], run: x }\n";

@@ -84,14 +84,21 @@ async function readFile({ io }: Context, target: string): Promise<CheckedSourceF
 }
 
 async function submit(deck: Deck, request: RunRequest, file: SourceFile | null, name: string): Promise<RunView> {
-  try {
-    // A key of its own, so that a request that is sent twice on its way starts one run.
-    return await deck.startRun(request, { idempotencyKey: crypto.randomUUID() });
-  } catch (error) {
-    if (!(error instanceof DeckError)) throw error;
-    throw explainGiven(error, "params", "-p") ?? (file && await explainSource(error, file, name)) ?? error;
+  const idempotencyKey = crypto.randomUUID();
+  for (let tries = 1;; tries++) {
+    try {
+      return await deck.startRun(request, { idempotencyKey });
+    } catch (error) {
+      if (!(error instanceof DeckError)) throw error;
+      // It may have arrived: under its key it starts no second run.
+      if (BROKE_OFF.has(error.code) && tries < TRIES_MAX) continue;
+      throw explainGiven(error, "params", "-p") ?? (file && await explainSource(error, file, name)) ?? error;
+    }
   }
 }
+
+const BROKE_OFF: ReadonlySet<string> = new Set(["interrupted", "timedOut"]);
+const TRIES_MAX = 3;
 
 /** What the deck did not like of a file that was found right here: its version judges by other rules. */
 export async function explainSource(error: DeckError, file: SourceFile, name: string): Promise<CommandFailure | null> {
