@@ -205,8 +205,8 @@ export class State {
 
   /** Undefined while a piece of it is missing. */
   definition(hash: string): Definition | undefined {
-    const pieces = this.#piecesOf(hash);
-    return pieces && definitionOf(pieces);
+    const first = this.definitions.get(hash);
+    return first && definitionOf(first, () => this.#piecesOf(hash));
   }
 
   definitionText(hash: string): string | undefined {

@@ -50,10 +50,17 @@ export interface DefinitionText {
 
 const definitions = new WeakMap<DefinitionRecord, Definition>();
 
-/** `pieces` in their order; complete. Parsed at the first call only. */
-export function definitionOf(pieces: readonly DefinitionRecord[]): Definition {
-  let definition = definitions.get(pieces[0]);
-  if (!definition) definitions.set(pieces[0], definition = openDefinition(pieces.map(({ text }) => text).join("")));
+/** `pieces` gives all of them in their order, or undefined while one is missing. Parsed at the first call only. */
+export function definitionOf(
+  first: DefinitionRecord,
+  pieces: () => readonly DefinitionRecord[] | undefined,
+): Definition | undefined {
+  const known = definitions.get(first);
+  if (known) return known;
+  const all = pieces();
+  if (!all) return undefined;
+  const definition = openDefinition(all.map(({ text }) => text).join(""));
+  definitions.set(first, definition);
   return definition;
 }
 
