@@ -17,7 +17,7 @@ export interface ParamsOptions {
 export function withParams(command: Command): Command {
   return command
     .option("-p, --param <key=value>", "a parameter; may be repeated", collect)
-    .option("--params-file <file>", "parameters from a YAML or JSON file; - is standard input; -p goes before it");
+    .option("--params-file <file>", "parameters from a YAML or JSON file, - for standard input; those of -p win");
 }
 
 export async function paramsOf({ io }: Context, options: ParamsOptions): Promise<Record<string, Scalar>> {
