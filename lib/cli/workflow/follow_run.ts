@@ -168,21 +168,27 @@ export function pictureOf(
   return [...lines, `${summaryText(io, run)}${run.why === null ? "" : `   ${clean(run.why)}`}`];
 }
 
+const NAME_WIDTH = 20;
+const NAME_WIDTH_MAX = 48;
+
 /** One line a change; with --json one object. */
 function createLines(io: Io, first: RunView, options: FollowOptions): View {
   let seen: RunView | null = null;
   let wasAway = false;
+  let width = NAME_WIDTH;
   if (!options.json) io.out(`run ${clean(first.id)}  (ctrl-c cancels it)\n`);
   const time = () => clockTime(new Date(io.nowMs()).toISOString(), io.nowMs());
   return {
     show(run) {
-      for (const change of changesOf(seen, run)) {
+      const changes = changesOf(seen, run);
+      width = Math.min(NAME_WIDTH_MAX, Math.max(width, ...changes.map(({ name }) => name.length)));
+      for (const change of changes) {
         if (options.json) printJsonLine(io, change);
         else {
           const text = changeText(change, io.nowMs());
           if (!text) continue;
           const { word, colour, rest } = text;
-          const line = `${time()}  ${change.name.padEnd(20)}  ${paint(io, colour, word.padEnd(9))}  ${rest}`;
+          const line = `${time()}  ${change.name.padEnd(width)}  ${paint(io, colour, word.padEnd(9))}  ${rest}`;
           io.out(`${line.trimEnd()}\n`);
           if (change.state === "waiting" && run.steps[change.step]?.kind === "approval") {
             io.out(`          ${nextCommand(`workflow approve ${clean(run.id)} ${clean(change.step)}`, options)}\n`);
