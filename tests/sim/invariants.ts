@@ -45,6 +45,7 @@ export interface Violation {
 interface SeenContainer {
   readonly attemptId: string;
   started: boolean;
+  error: string | null;
 }
 
 export class Invariants {
@@ -149,8 +150,10 @@ export class Invariants {
     if (from === "deck") return this.#fromDeck(id, message);
     for (const report of message.attempts ?? message.reports ?? []) {
       if (!isFinal(report.state)) continue;
-      const revisions = this.#finalReports.get(report.attemptId) ?? new Set();
-      this.#finalReports.set(report.attemptId, revisions.add(report.revision));
+      // Of this session: a sailor that has died may use a revision again.
+      const key = `${id}/${report.attemptId}`;
+      const revisions = this.#finalReports.get(key) ?? new Set();
+      this.#finalReports.set(key, revisions.add(report.revision));
     }
   }
 
@@ -175,7 +178,9 @@ export class Invariants {
     if (message.kind !== "acknowledge") return;
     for (const { attemptId, revision } of message.reports) {
       const durable = attempts.get(attemptId);
-      if (!durable || isFinal(durable.state) || !this.#finalReports.get(attemptId)?.has(revision)) continue;
+      if (!durable || isFinal(durable.state) || !this.#finalReports.get(`${connection}/${attemptId}`)?.has(revision)) {
+        continue;
+      }
       this.fail("I3", `the end of ${attemptId} was acknowledged to its sailor and is not durable`, [durable.sailId]);
     }
   }
@@ -230,7 +235,7 @@ export class Invariants {
       const sailId = labels[LABEL_SAIL];
       let seen = this.#containers.get(`${engine.id}/${id}`);
       if (!seen) {
-        this.#containers.set(`${engine.id}/${id}`, seen = { attemptId, started: false });
+        this.#containers.set(`${engine.id}/${id}`, seen = { attemptId, started: false, error: null });
         const { attempts, sails } = this.o.truth;
         if (!attempts.has(attemptId) && !sails.has(sailId)) {
           this.fail("I3", `a container of ${attemptId} was made, and its task is not durable`, [sailId]);
@@ -243,7 +248,9 @@ export class Invariants {
         }
         this.#startedAttempts.add(attemptId);
       }
-      if (error !== null && /already allocated/.test(error) && engine.ghosts.size === 0) {
+      const isNew = error !== seen.error;
+      seen.error = error;
+      if (isNew && error !== null && /already allocated/.test(error) && engine.ghosts.size === 0) {
         // A sailor that shares the Engine with one that was removed cannot know either.
         if (runningOn(engine).some((container) => this.#givenUp(container))) continue;
         this.fail("I4", `${attemptId} could not start on ${engine.id}: ${error}`, [sailId, engine.id]);

@@ -141,6 +141,72 @@ export const PLANTS: readonly Plant[] = [
     }],
     breaks: ["I1", "I3"],
   },
+  {
+    name: "the retry of a step is forgotten over a crash",
+    edits: [
+      { file: "lib/adapters/memory_store.ts", text: "for (const id of disk.alarms.keys()) arm(id);", instead: "" },
+      { file: "lib/core/workflow/look_at_run.ts", text: "if (step.dueMs !== null)", instead: "if (false)" },
+      { file: "lib/core/workflow/wake.ts", text: "const isDue = dueMs !== null &&", instead: "const isDue = false &&" },
+    ],
+    breaks: ["I9"],
+  },
+  {
+    name: "the end of a sub-workflow is not told to its parent after a crash",
+    edits: [{
+      file: "lib/core/workflow/look_at_run.ts",
+      text: 'draft.follow.push({ kind: "childEnded", runId: step.childRunId });',
+      instead: "{ /* Nobody is told. */ }",
+    }],
+    breaks: ["I9"],
+  },
+  {
+    name: "the number of a step's attempt is not raised",
+    edits: [{
+      file: "lib/core/workflow/step_start.ts",
+      text: "attempts: before.attempts + 1,",
+      instead: "attempts: Math.max(1, before.attempts),",
+    }],
+    breaks: ["I6", "I7"],
+  },
+  {
+    name: "steps begin though their run is being ended",
+    edits: [
+      {
+        file: "lib/core/workflow/step_start.ts",
+        text: 'if (run.ending === "killed" || (run.ending !== null && planned.phase === "steps")) {',
+        instead: "if (run.ending === undefined) {",
+      },
+      {
+        file: "lib/core/workflow/advance.ts",
+        text: "if (step && (isStepFinal(step.state) || step.ending !== null)) continue;",
+        instead: "if (!step || isStepFinal(step.state) || step.ending !== null) continue;",
+      },
+    ],
+    breaks: ["ending"],
+  },
+  {
+    name: "the end of an attempt that was given up counts for the next one",
+    edits: [{ file: "lib/core/workflow/task_changes.ts", text: "step.taskId !== sail.id || ", instead: "" }],
+    breaks: ["I7", "I9", "ending", "needs"],
+  },
+  {
+    name: "a group of runs takes one too many",
+    edits: [{
+      file: "lib/core/workflow/make_run.ts",
+      text: "return plan.spec.concurrency?.limit ?? 1;",
+      instead: "return (plan.spec.concurrency?.limit ?? 1) + 1;",
+    }],
+    breaks: ["turns", "slot"],
+  },
+  {
+    name: "what the store refused stays counted among the users of a service",
+    edits: [{
+      file: "lib/core/workflow/run_index.ts",
+      text: "if (ended === 0) return;",
+      instead: "if (ended <= 0) return;",
+    }],
+    breaks: ["counts", "I9"],
+  },
 ];
 
 const COPIED = ["lib", "tests/sim"];

@@ -11,6 +11,7 @@ export interface Source {
 }
 
 const CHILD = "child.yaml";
+const NATURES_OF_STEPS = [...Array(10).fill("ends"), "flaky", "flaky", "flaky", "fails", "crashes", "cannotStart"];
 
 /** `names`: workflows that may be registered by the time a step calls them, or not. */
 export function drawSource(dice: Dice, name: string, names: readonly string[]): Source {
@@ -158,7 +159,7 @@ class Drawn {
       const task = this.#task(dice.pick(["stays", "slowStop", "deafToStop"]));
       return { ...task, timeout: `${dice.between(2, 15)}s` };
     }
-    const task = this.#task(dice.pick(["ends", "ends", "ends", "flaky", "flaky", "fails", "crashes", "cannotStart"]));
+    const task = this.#task(dice.pick(NATURES_OF_STEPS));
     const source = [...before].find((step) => this.steps[step].outputs);
     return {
       ...task,
