@@ -152,11 +152,15 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "the end of a sub-workflow is not told to its parent after a crash",
-    edits: [{
-      file: "lib/core/workflow/look_at_run.ts",
-      text: 'draft.follow.push({ kind: "childEnded", runId: step.childRunId });',
-      instead: "{ /* Nobody is told. */ }",
-    }],
+    edits: [
+      {
+        file: "lib/core/workflow/look_at_run.ts",
+        text: 'draft.follow.push({ kind: "childEnded", runId: step.childRunId });',
+        instead: "{ /* Nobody is told. */ }",
+      },
+      // What follows from a decision is written with it as a rule: few crashes come between.
+      { file: "lib/deck/loop.ts", text: "const DRAFTS_PER_TURN = 2_000;", instead: "const DRAFTS_PER_TURN = 1;" },
+    ],
     breaks: ["I9"],
   },
   {
@@ -173,7 +177,7 @@ export const PLANTS: readonly Plant[] = [
     edits: [
       {
         file: "lib/core/workflow/step_start.ts",
-        text: 'if (run.ending === "killed" || (run.ending !== null && planned.phase === "steps")) {',
+        text: "if (isBeingEnded(run, planned.phase)) {",
         instead: "if (run.ending === undefined) {",
       },
       {
@@ -185,8 +189,25 @@ export const PLANTS: readonly Plant[] = [
     breaks: ["ending"],
   },
   {
+    name: "a step that was skipped fails those who need it",
+    edits: [{
+      file: "lib/core/workflow/needs.ts",
+      text: 'if (ended && step.state === "skipped") return "satisfied";',
+      instead: "",
+    }],
+    breaks: ["needs"],
+  },
+  {
     name: "the end of an attempt that was given up counts for the next one",
-    edits: [{ file: "lib/core/workflow/task_changes.ts", text: "step.taskId !== sail.id || ", instead: "" }],
+    edits: [
+      { file: "lib/core/workflow/task_changes.ts", text: "step.taskId !== sail.id || ", instead: "" },
+      // As if every step said onNodeLost: retry, which few do.
+      {
+        file: "lib/core/workflow/task_changes.ts",
+        text: '.spec.onNodeLost !== "retry") return;',
+        instead: ".spec === null) return;",
+      },
+    ],
     breaks: ["I7", "I9", "ending", "needs"],
   },
   {

@@ -6,7 +6,7 @@ import type { World } from "../decide.ts";
 import type { Draft } from "../draft.ts";
 import type { Input } from "../input.ts";
 import { giveUp } from "./attempt_end.ts";
-import { pendingStep, putStep } from "./changes.ts";
+import { isBeingEnded, pendingStep, putStep } from "./changes.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { FanOut, RunRecord, StepRecord } from "./records.ts";
 import { isStepFinal, stepRecordId } from "./records.ts";
@@ -25,6 +25,7 @@ export function decideFanOut(world: World, draft: Draft, input: Extract<Input, {
   const planned = state.plan(run).byId.get(top.step)!;
   if (input.cancelFrom !== null) return endInstances(world, draft, top, input.cancelFrom);
   if (top.ending !== null) return endPending(world, draft, top);
+  if (isBeingEnded(run, planned.phase)) return;
   const { fan } = top;
   if (fan.made < fan.total) return makeInstances(world, draft, run, top, planned);
   startInstances(world, draft, top, planned);

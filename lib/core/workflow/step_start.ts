@@ -7,7 +7,7 @@ import type { Scalar, StepAction } from "../documents/workflow.ts";
 import { INSTANCES_MAX } from "../documents/workflow.ts";
 import { parseDuration } from "../documents/units.ts";
 import { missingSecret } from "../secret.ts";
-import { pendingStep, putStep } from "./changes.ts";
+import { isBeingEnded, pendingStep, putStep } from "./changes.ts";
 import type { Value } from "./expression.ts";
 import { textOf } from "./expression.ts";
 import { childRunId, makeRun } from "./make_run.ts";
@@ -28,7 +28,7 @@ export function startStep(world: World, draft: Draft, run: RunRecord, planned: P
   const { state } = world;
   if (state.steps.has(stepRecordId(run.id, planned.id)) || state.runIndex(run).openNeeds.get(planned.id) !== 0) return;
   const step = pendingStep(run, planned.id, draft.context.wallMs);
-  if (run.ending === "killed" || (run.ending !== null && planned.phase === "steps")) {
+  if (isBeingEnded(run, planned.phase)) {
     return void endStep(world, draft, step, { outcome: "cancelled" });
   }
   const scene = sceneOf(world, run, step);

@@ -107,3 +107,15 @@ Deno.test("a clock that goes back makes nobody wait for longer than he was to", 
   rig.wait(300_000);
   assert.equal(rig.run().state, "timedOut");
 });
+
+Deno.test("no instance begins in a run that is being ended, though what ends its steps was lost with the deck", () => {
+  const rig = new WorkflowRig();
+  rig.start({ steps: { t: task({ matrix: { n: [1, 2, 3] }, maxParallel: 1, failFast: false }) } });
+  // The deck ends after it has noted the cancel, and before it has cancelled a step.
+  const run = rig.run();
+  rig.state.apply({ kind: "run", id: "r", value: { ...run, ending: "cancelled", why: "asked" } });
+  rig.ends("r.t.0.1");
+  assert.equal(rig.step("t/1")!.attempts, 0);
+  rig.restart();
+  assert.deepEqual([rig.step("t")!.state, rig.run().state], ["cancelled", "cancelled"]);
+});

@@ -23,11 +23,13 @@ export function drawSource(dice: Dice, name: string, names: readonly string[]): 
 
 /** The same workflow on a schedule. */
 export function scheduled(dice: Dice, { workflow, included }: Source): Source {
+  const catchup = dice.pick(["none", "latest", "all"]);
   const schedule = {
     cron: "* * * * *",
     overlap: dice.pick(["skip", "queue", "replace"]),
-    catchup: dice.pick(["none", "latest", "all"]),
-    catchupWindow: dice.pick(["1m", "3m", "1h"]),
+    catchup,
+    // A clock that jumps by an hour would make sixty runs, and they might queue for longer than is waited for.
+    catchupWindow: dice.pick(catchup === "all" ? ["1m", "3m"] : ["1m", "3m", "1h"]),
   };
   return { workflow: { ...workflow, schedule }, included };
 }
