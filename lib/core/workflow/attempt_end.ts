@@ -10,7 +10,7 @@ import type { StepResult } from "../outgoing.ts";
 import { isSailFinal } from "../sail.ts";
 import { formatDuration } from "../documents/units.ts";
 import type { RetrySpec } from "../documents/workflow.ts";
-import { putStep, shortened } from "./changes.ts";
+import { isBeingEnded, putStep, shortened } from "./changes.ts";
 import type { Value } from "./expression.ts";
 import type { Outputs } from "./outputs.ts";
 import { parseOutputLines } from "./outputs.ts";
@@ -41,7 +41,7 @@ export function endAttempt(world: World, draft: Draft, step: StepRecord, end: At
   const scene: Scene = { state, run, plan, step, extra: printed(end) };
   const judged = end.outcome === "succeeded" ? judgeSuccess(scene, planned, end) : { ...end, outputs: {} };
   if (judged.outcome === "failed" || judged.outcome === "timedOut") {
-    const retry = end.retry && run.ending === null && step.attempts <= planned.spec.retry.limit &&
+    const retry = end.retry && !isBeingEnded(run, planned.phase) && step.attempts <= planned.spec.retry.limit &&
       !isFanEnding(world, step);
     const wanted = retry ? wantsRetry(scene, planned, judged.outcome) : false;
     if (typeof wanted === "string") return void endStep(world, draft, step, { outcome: "failed", error: wanted });

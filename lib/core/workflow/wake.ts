@@ -4,7 +4,7 @@ import type { World } from "../decide.ts";
 import type { Draft } from "../draft.ts";
 import type { Input } from "../input.ts";
 import { concludeEnding, endAttempt, giveUp, retryDelayMs } from "./attempt_end.ts";
-import { putRun, putStep } from "./changes.ts";
+import { isBeingEnded, putRun, putStep } from "./changes.ts";
 import { outputsOfRun } from "./outputs.ts";
 import type { RunRecord, StepRecord } from "./records.ts";
 import { isRunFinal, isStepFinal } from "./records.ts";
@@ -27,7 +27,10 @@ export function wakeStep(world: World, draft: Draft, stepId: string): void {
     return;
   }
   const run = state.runs.get(step.runId)!;
-  if (step.state === "retrying" && step.ending === null && run.ending === null) return startAttempt(world, draft, step);
+  const { phase } = state.plan(run).byId.get(step.step)!;
+  if (step.state === "retrying" && step.ending === null && !isBeingEnded(run, phase)) {
+    return startAttempt(world, draft, step);
+  }
   if (step.state === "waiting") {
     endAttempt(world, draft, step, { outcome: "succeeded", error: null, exitCode: null, result: null, retry: false });
   }

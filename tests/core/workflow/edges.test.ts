@@ -119,3 +119,17 @@ Deno.test("no instance begins in a run that is being ended, though what ends its
   rig.restart();
   assert.deepEqual([rig.step("t")!.state, rig.run().state], ["cancelled", "cancelled"]);
 });
+
+Deno.test("what cleans up after a cancelled run is tried again as it says", () => {
+  const rig = new WorkflowRig();
+  const again = { retry: { limit: 1, delay: "1s", jitter: 0 } };
+  rig.start({ steps: { a: task(again) }, finally: [task(again)] });
+  rig.runs("r.a.1");
+  rig.input({ kind: "cancelRun", runId: "r", why: "asked" });
+  rig.stops("r.a.1");
+  rig.ends("r.finally-1.1", { exit: 1 });
+  rig.wait(2_000);
+  rig.ends("r.finally-1.2");
+  assert.deepEqual(rig.states(), { a: "cancelled", "finally-1": "succeeded" });
+  assert.equal(rig.run().state, "cancelled");
+});
