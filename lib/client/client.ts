@@ -21,6 +21,7 @@ import type {
 } from "../messages/api.ts";
 import type {
   ApproveRequest,
+  CancelRequest,
   RejectRequest,
   ResumeReply,
   ResumeRequest,
@@ -287,9 +288,9 @@ export class Deck {
     return this.#transport.json("GET", `${runPath(reference)}/source`);
   }
 
-  /** Resolves once that is durable; its steps end later, and what follows any end (finally) is run. */
-  cancelRun(reference: string): Promise<RunView> {
-    return this.#transport.json("POST", `${runPath(reference)}/cancel`, { body: {} });
+  /** Resolves once that is durable; its steps end later, and what follows any end (finally) is run, unless `now`. */
+  cancelRun(reference: string, request: CancelRequest = {}): Promise<RunView> {
+    return this.#transport.json("POST", `${runPath(reference)}/cancel`, { body: request });
   }
 
   /** Lets a step pass that waits for approval. */

@@ -27,6 +27,7 @@ export type {
 } from "../messages/api.ts";
 export type {
   ApproveRequest,
+  CancelRequest,
   RejectRequest,
   ResumeReply,
   ResumeRequest,

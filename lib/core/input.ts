@@ -50,7 +50,7 @@ export type Input =
   /** A slot of a schedule has come; `fire` false: it was missed and is only passed over. */
   | { readonly kind: "slot"; readonly workflow: string; readonly slotMs: number; readonly fire: boolean }
   | ({ readonly kind: "startRun" } & NewRun)
-  | { readonly kind: "cancelRun"; readonly runId: string; readonly why: string }
+  | { readonly kind: "cancelRun"; readonly runId: string; readonly why: string; readonly now?: boolean }
   | {
     readonly kind: "approval";
     readonly runId: string;

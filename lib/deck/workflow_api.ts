@@ -57,7 +57,8 @@ export interface WorkflowApi {
   /** Newest first. */
   listRuns(filter: RunFilter, limit: number, cursor: string | null): Page<RunSummary> | undefined;
   runSource(runId: string): WorkflowSource | undefined;
-  cancelRun(runId: string): Promise<CommandReply>;
+  /** Asked again it changes nothing. `now`: what follows any end (finally) is ended too. */
+  cancelRun(runId: string, now: boolean): Promise<CommandReply>;
   decideApproval(request: {
     readonly runId: string;
     readonly step: string;

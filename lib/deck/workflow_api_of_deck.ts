@@ -85,7 +85,7 @@ export function createWorkflowApi(parts: WorkflowApiParts): WorkflowApi {
       const run = committed.runs.get(runId);
       return run && sourceOf(committed, run.definition, run.document);
     },
-    cancelRun: (runId) => ask<RunDecision>(loop, { kind: "cancelRun", runId, why: "somebody asked for it" }),
+    cancelRun: (runId, now) => ask<RunDecision>(loop, { kind: "cancelRun", runId, why: "somebody asked for it", now }),
     async decideApproval(request) {
       const decided = await ask<ApprovalDecision>(loop, { kind: "approval", ...request });
       return decided.kind === "invalid" ? invalidAt("inputs", decided.problems) : decided;

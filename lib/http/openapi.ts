@@ -40,6 +40,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   RunStepInstance: runs.stepInstanceView,
   ApproveRequest: runs.approveRequest,
   RejectRequest: runs.rejectRequest,
+  CancelRequest: runs.cancelRequest,
   ResumeRequest: runs.resumeRequest,
   ResumeReply: runs.resumeReply,
   Secret: api.secretView,

@@ -2,7 +2,7 @@
 import { didYouMean } from "../core/documents/issues.ts";
 import type { DeckApi } from "../deck/api.ts";
 import type { StartReply } from "../deck/workflow_api.ts";
-import { approveRequest, rejectRequest, resumeRequest, runRequest } from "../messages/run_api.ts";
+import { approveRequest, cancelRequest, rejectRequest, resumeRequest, runRequest } from "../messages/run_api.ts";
 import type { ResumeReply, RunRequest, RunView, WorkflowSource } from "../messages/run_api.ts";
 import { readJson, readOptionalJson } from "./body.ts";
 import type { EdgeContext, Route } from "./edge.ts";
@@ -78,13 +78,17 @@ export function runRoutes(deck: DeckApi): Route[] {
       role: "admin",
       handle: async (context) => {
         const { id } = runOf(deck, context);
-        accepted(await deck.cancelRun(id));
+        const document = await readOptionalJson(context.req.raw);
+        const { now } = parseWith(cancelRequest, document.value, { document });
+        accepted(await deck.cancelRun(id, now));
         return runNow(deck, id);
       },
       description: {
-        summary: "Ends a run: what runs is stopped, what follows any end (finally) is run",
+        summary:
+          "Ends a run: what runs is stopped, what follows any end (finally) is run; asked again it changes nothing",
+        body: { schema: "CancelRequest", types: JSON_TYPE, required: false },
         answers: [{ status: 200, text: "it is durable; the run as it is now", schema: "Run" }],
-        problems: [404, 409, 503],
+        problems: [400, 404, 408, 409, 413, 415, 422, 503],
       },
     },
     {

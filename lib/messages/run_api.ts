@@ -108,6 +108,9 @@ export const rejectRequest = z.strictObject({
   reason: z.string().max(1_000).optional(),
   instance: z.number().int().nonnegative().optional(),
 });
+export const cancelRequest = z.strictObject({
+  now: z.boolean().default(false).describe("end what follows any end (finally) too, or leave it out"),
+});
 /** Only what succeeded is kept; `from` runs that step and all that follow it again too. */
 export const resumeRequest = z.strictObject({ from: z.string().max(64).optional(), params: params.optional() });
 
@@ -127,5 +130,6 @@ export type WorkflowSource = z.infer<typeof workflowSource>;
 export type RunRequest = z.infer<typeof runRequest>;
 export type ApproveRequest = z.infer<typeof approveRequest>;
 export type RejectRequest = z.infer<typeof rejectRequest>;
+export type CancelRequest = z.input<typeof cancelRequest>;
 export type ResumeRequest = z.infer<typeof resumeRequest>;
 export type ResumeReply = z.infer<typeof resumeReply>;

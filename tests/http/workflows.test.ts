@@ -166,7 +166,9 @@ Deno.test("cancel, resume and rerun", async () => {
   assert.deepEqual((await resumed.json()).kept, ["build"]);
   assert.equal((await rig.fetch(`/v1/runs/${RUN_ID}/resume`, { method: "POST" })).status, 201);
   assert.equal((await (await rig.fetch(`/v1/runs/${RUN_ID}/rerun`, { method: "POST" })).json()).id, "deploy-3");
-  assert.deepEqual(["cancelRun", "rerun"].map((name) => rig.deck.callsOf(name as "rerun")), [[[RUN_ID]], [[RUN_ID]]]);
+  assert.equal((await rig.fetch(`/v1/runs/${RUN_ID}/cancel`, postJson({ now: true }))).status, 200);
+  assert.deepEqual(rig.deck.callsOf("cancelRun"), [[RUN_ID, false], [RUN_ID, true]]);
+  assert.deepEqual(rig.deck.callsOf("rerun"), [[RUN_ID]]);
   assert.deepEqual(rig.deck.callsOf("resumeRun"), [
     [{ runId: RUN_ID, from: "ship", params: { n: 2 } }],
     [{ runId: RUN_ID, from: null, params: {} }],

@@ -177,7 +177,7 @@ export const PLANTS: readonly Plant[] = [
     edits: [
       {
         file: "lib/core/workflow/step_start.ts",
-        text: "if (isBeingEnded(run, planned.phase)) {",
+        text: "if (isPhaseEnding(run)) {",
         instead: "if (run.ending === undefined) {",
       },
       {

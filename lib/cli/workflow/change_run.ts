@@ -13,13 +13,18 @@ interface FollowFlags extends DeckOption, JsonOption {
   readonly detach?: boolean;
 }
 
+interface CancelOptions extends DeckOption, JsonOption {
+  readonly now?: boolean;
+}
+
 interface ResumeOptions extends FollowFlags, ParamsOptions {
   readonly from?: string;
 }
 
 export function addCancel(workflow: Command, context: Context): void {
   const command = workflow.command("cancel").argument("<run>", RUN_ARGUMENT)
-    .description("end a run: what runs is stopped, its `finally` steps are run");
+    .description("end a run: what runs is stopped, its `finally` steps are run")
+    .option("--now", "end its `finally` steps too, or leave them out");
   withExample(withJson(withDeck(command)), "ormen workflow cancel deploy-7f3a");
   command.action(action(context, (run, options) => cancel(context, run, options)));
 }
@@ -45,8 +50,8 @@ function withFollow(command: Command): Command {
   return command.option("-d, --detach", "return once it has started");
 }
 
-async function cancel(context: Context, reference: string, options: DeckOption & JsonOption): Promise<void> {
-  const run = await deckOf(context, options).cancelRun(reference);
+async function cancel(context: Context, reference: string, options: CancelOptions): Promise<void> {
+  const run = await deckOf(context, options).cancelRun(reference, options.now ? { now: true } : {});
   if (options.json) return printJson(context.io, run);
   const word = run.finishedAt === null ? "cancelling" : runWord(run.state);
   context.io.out(`${clean(run.id)}  ${word}\n`);

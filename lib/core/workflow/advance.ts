@@ -13,7 +13,7 @@ import { textOf } from "./expression.ts";
 import type { Value } from "./expression.ts";
 import { outputsBytes, putOutputs } from "./outputs.ts";
 import type { RunPhase, RunRecord, RunState } from "./records.ts";
-import { isRunFinal, isStepFinal, RUN_OUTPUTS_BYTES_MAX, stepRecordId } from "./records.ts";
+import { isPhaseEnding, isRunFinal, isStepFinal, RUN_OUTPUTS_BYTES_MAX, stepRecordId } from "./records.ts";
 import { endStep } from "./step_end.ts";
 import { sceneOf, startStep } from "./step_start.ts";
 import { FillError, fillText } from "./values.ts";
@@ -144,19 +144,20 @@ export function concludeRun(
 export function decideCancelSteps(world: World, draft: Draft, input: Extract<Input, { kind: "cancelSteps" }>): void {
   const { state } = world;
   const run = state.runs.get(input.runId);
-  if (!run || isRunFinal(run.state) || run.ending === null) return;
+  if (!run || isRunFinal(run.state) || !isPhaseEnding(run)) return;
   const steps = state.plan(run).phases[run.phase];
   let changed = 0;
   let at = input.from;
   for (; at < steps.length && changed < STEPS_PER_PIECE && at - input.from < LOOKS_PER_PIECE; at++) {
     const step = state.steps.get(stepRecordId(run.id, steps[at].id));
-    if (step && (isStepFinal(step.state) || step.ending !== null)) continue;
+    // One that is ending is told again when the run is killed: its sub-workflow may be at what follows its own end.
+    if (step && (isStepFinal(step.state) || (step.ending !== null && run.ending !== "killed"))) continue;
     changed++;
     const error = run.ending === "timedOut" ? "the run's time was over" : null;
     if (!step) {
       endStep(world, draft, pendingStep(run, steps[at].id, draft.context.wallMs), { outcome: "cancelled", error });
     } else if (step.fan) {
-      putStep(draft, step, { ending: { outcome: "cancelled", error, retry: false } });
+      putStep(draft, step, { ending: step.ending ?? { outcome: "cancelled", error, retry: false } });
       draft.follow.push({ kind: "fanOut", stepId: step.id, cancelFrom: 0 });
     } else giveUp(world, draft, step, { outcome: "cancelled", error, retry: false });
   }

@@ -10,13 +10,13 @@ import type { StepResult } from "../outgoing.ts";
 import { isSailFinal } from "../sail.ts";
 import { formatDuration } from "../documents/units.ts";
 import type { RetrySpec } from "../documents/workflow.ts";
-import { isBeingEnded, putStep, shortened } from "./changes.ts";
+import { putStep, shortened } from "./changes.ts";
 import type { Value } from "./expression.ts";
 import type { Outputs } from "./outputs.ts";
 import { parseOutputLines } from "./outputs.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { StepEnding, StepRecord } from "./records.ts";
-import { isStepFinal, stepLabel } from "./records.ts";
+import { isPhaseEnding, isStepFinal, stepLabel } from "./records.ts";
 import { endStep } from "./step_end.ts";
 import type { Scene } from "./values.ts";
 import { evaluateCondition, FillError, fillText } from "./values.ts";
@@ -41,7 +41,7 @@ export function endAttempt(world: World, draft: Draft, step: StepRecord, end: At
   const scene: Scene = { state, run, plan, step, extra: printed(end) };
   const judged = end.outcome === "succeeded" ? judgeSuccess(scene, planned, end) : { ...end, outputs: {} };
   if (judged.outcome === "failed" || judged.outcome === "timedOut") {
-    const retry = end.retry && !isBeingEnded(run, planned.phase) && step.attempts <= planned.spec.retry.limit &&
+    const retry = end.retry && !isPhaseEnding(run) && step.attempts <= planned.spec.retry.limit &&
       !isFanEnding(world, step);
     const wanted = retry ? wantsRetry(scene, planned, judged.outcome) : false;
     if (typeof wanted === "string") return void endStep(world, draft, step, { outcome: "failed", error: wanted });
@@ -158,7 +158,8 @@ export function giveUp(world: World, draft: Draft, step: StepRecord, ending: Ste
   const child = state.runs.get(step.childRunId ?? "");
   if (child && child.endedMs === null && step.state === "running") {
     putStep(draft, step, { ending: step.ending ?? ending, deadlineMs: null });
-    draft.follow.push({ kind: "cancelRun", runId: child.id, why: "its step was ended" });
+    const now = state.runs.get(step.runId)!.ending === "killed";
+    draft.follow.push({ kind: "cancelRun", runId: child.id, why: "its step was ended", now });
     return;
   }
   endAttempt(world, draft, step, { ...ending, exitCode: null, result: null });

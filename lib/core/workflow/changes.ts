@@ -1,7 +1,7 @@
 /** How records of runs and steps change: along their transition tables only (I6). */
 import type { Draft } from "../draft.ts";
 import type { Value } from "./expression.ts";
-import type { RunPhase, RunRecord, StepRecord } from "./records.ts";
+import type { RunRecord, StepRecord } from "./records.ts";
 import { ERROR_CHARS_MAX, RUN_TRANSITIONS, STEP_TRANSITIONS, stepRecordId } from "./records.ts";
 
 /** A step that the transition table does not know is a defect and throws. */
@@ -21,12 +21,6 @@ export function putStep(draft: Draft, step: StepRecord, change: Partial<StepReco
   }
   draft.put("step", step.id, next);
   return next;
-}
-
-/** What of the run may not begin any more: it is about to be cancelled, or would be if the deck had not ended meanwhile. */
-export function isBeingEnded({ ending }: RunRecord, phase: RunPhase): boolean {
-  if (ending === null) return false;
-  return ending === "killed" || phase === "steps" || (ending === "cancelled" && phase === "onFailure");
 }
 
 /** One that nothing has happened to yet; it is not on record. */

@@ -91,17 +91,19 @@ export function decideCancelRun(world: World, draft: Draft, input: Extract<Input
   } else if (isRunFinal(run.state)) {
     draft.reply = { kind: "done", message: `run ${run.id} had ended already (${run.state})` } satisfies RunDecision;
   } else {
-    cancelRun(world, draft, run, input.why);
+    cancelRun(world, draft, run, input.why, input.now);
     draft.reply = { kind: "done", message: `run ${run.id} is being cancelled` } satisfies RunDecision;
   }
 }
 
-function cancelRun(world: World, draft: Draft, run: RunRecord, why: string): void {
+/** Asked again it changes nothing: whoever got no answer asks again. `now`: without what follows any end. */
+function cancelRun(world: World, draft: Draft, run: RunRecord, why: string, now = false): void {
   if (run.state === "queued") {
     return concludeRun(world, draft, putRun(draft, run, { ending: "cancelled" }), "cancelled", why);
   }
-  const ending = run.phase === "finally" ? "killed" : "cancelled";
+  const ending = now ? "killed" : "cancelled";
   if (run.ending === ending || run.ending === "killed") return;
+  if (run.ending === "timedOut" && run.phase === "finally" && !now) return;
   putRun(draft, run, { ending, deadlineMs: null, preparing: false, why });
   draft.event("runCancelling", `run ${run.id} is being cancelled: ${why}`, { runId: run.id });
   draft.follow.push({ kind: "cancelSteps", runId: run.id, from: 0 });

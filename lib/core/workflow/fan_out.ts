@@ -6,10 +6,10 @@ import type { World } from "../decide.ts";
 import type { Draft } from "../draft.ts";
 import type { Input } from "../input.ts";
 import { giveUp } from "./attempt_end.ts";
-import { isBeingEnded, pendingStep, putStep } from "./changes.ts";
+import { pendingStep, putStep } from "./changes.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { FanOut, RunRecord, StepRecord } from "./records.ts";
-import { isStepFinal, stepRecordId } from "./records.ts";
+import { isPhaseEnding, isStepFinal, stepRecordId } from "./records.ts";
 import { endStep } from "./step_end.ts";
 import { itemsOf, sceneOf, startAttempt } from "./step_start.ts";
 
@@ -25,7 +25,7 @@ export function decideFanOut(world: World, draft: Draft, input: Extract<Input, {
   const planned = state.plan(run).byId.get(top.step)!;
   if (input.cancelFrom !== null) return endInstances(world, draft, top, input.cancelFrom);
   if (top.ending !== null) return endPending(world, draft, top);
-  if (isBeingEnded(run, planned.phase)) return;
+  if (isPhaseEnding(run)) return;
   const { fan } = top;
   if (fan.made < fan.total) return makeInstances(world, draft, run, top, planned);
   startInstances(world, draft, top, planned);
@@ -63,10 +63,11 @@ function startInstances(world: World, draft: Draft, top: StepRecord, { spec }: P
 
 /** Those that run are given up, a piece at a time; then those that have not begun. */
 function endInstances(world: World, draft: Draft, top: StepRecord, from: number): void {
+  const isKilled = world.state.runs.get(top.runId)!.ending === "killed";
   let done = 0;
   for (let number = from; number < top.fan!.next; number++) {
     const instance = world.state.steps.get(stepRecordId(top.runId, top.step, number))!;
-    if (isStepFinal(instance.state) || instance.ending) continue;
+    if (isStepFinal(instance.state) || (instance.ending && !isKilled)) continue;
     if (++done > INSTANCES_PER_PIECE) {
       draft.follow.push({ kind: "fanOut", stepId: top.id, cancelFrom: number });
       return;

@@ -7,7 +7,7 @@ import type { Draft } from "../draft.ts";
 import type { Input } from "../input.ts";
 import { giveUp } from "./attempt_end.ts";
 import { startNext } from "./make_run.ts";
-import { isRunFinal, isStepFinal } from "./records.ts";
+import { isPhaseEnding, isRunFinal, isStepFinal } from "./records.ts";
 import type { RunRecord, StepRecord } from "./records.ts";
 
 export function decideLookAtRun(world: World, draft: Draft, input: Extract<Input, { kind: "lookAtRun" }>): void {
@@ -23,7 +23,7 @@ export function decideLookAtRun(world: World, draft: Draft, input: Extract<Input
     const step = state.steps.get(id)!;
     if (step.state !== "pending" && !isStepFinal(step.state)) lookAtStep(world, draft, run, step, input.crashed);
   }
-  if (run.ending !== null) draft.follow.push({ kind: "cancelSteps", runId: run.id, from: 0 });
+  if (isPhaseEnding(run)) draft.follow.push({ kind: "cancelSteps", runId: run.id, from: 0 });
   draft.follow.push({ kind: "advance", runId: run.id, steps: null });
 }
 

@@ -147,8 +147,8 @@ export interface RunRecord {
   readonly state: RunState;
   readonly phase: RunPhase;
   /**
-   * The end that is being worked towards: its steps are being cancelled. `killed`: cancelled while `finally` ran, so that
-   * not even that goes on. Null: none was asked for.
+   * The end that is being worked towards: its steps are being cancelled. `killed`: whoever cancelled it wanted not even
+   * `finally` to go on. Null: none was asked for.
    */
   readonly ending: "cancelled" | "timedOut" | "killed" | null;
   /** Records of steps that it does not run are still being made: none may start before. */
@@ -254,6 +254,22 @@ export const DEPTH_MAX = 10;
 /** JSON text of what a record holds besides its fixed part: params of a run, the item of an instance, inputs. */
 export const RECORD_PART_BYTES_MAX = 32 * 1024;
 export const ERROR_CHARS_MAX = 2_000;
+
+/** Whether what it works on now is to end; what follows an end goes on, and is tried again when it fails. */
+export function isPhaseEnding({ ending, phase }: RunRecord): boolean {
+  switch (ending) {
+    case null:
+      return false;
+    case "timedOut":
+      return phase === "steps";
+    case "cancelled":
+      return phase !== "finally";
+    case "killed":
+      return true;
+    default:
+      return ending satisfies never;
+  }
+}
 
 export function stepRecordId(runId: string, step: string, instance: number | null = null): string {
   return instance === null ? `${runId}/${step}` : `${runId}/${step}/${instance}`;

@@ -7,7 +7,7 @@ import type { Scalar, StepAction } from "../documents/workflow.ts";
 import { INSTANCES_MAX } from "../documents/workflow.ts";
 import { parseDuration } from "../documents/units.ts";
 import { missingSecret } from "../secret.ts";
-import { isBeingEnded, pendingStep, putStep } from "./changes.ts";
+import { pendingStep, putStep } from "./changes.ts";
 import type { Value } from "./expression.ts";
 import { textOf } from "./expression.ts";
 import { childRunId, makeRun } from "./make_run.ts";
@@ -16,7 +16,15 @@ import { judge, needStatus } from "./needs.ts";
 import { resolveParams } from "./params.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { RunRecord, StepRecord } from "./records.ts";
-import { DEPTH_MAX, isStepFinal, RECORD_PART_BYTES_MAX, stepLabel, stepRecordId, stepTaskId } from "./records.ts";
+import {
+  DEPTH_MAX,
+  isPhaseEnding,
+  isStepFinal,
+  RECORD_PART_BYTES_MAX,
+  stepLabel,
+  stepRecordId,
+  stepTaskId,
+} from "./records.ts";
 import { tellStarted } from "./started.ts";
 import { endStep } from "./step_end.ts";
 import { taskOfStep } from "./step_task.ts";
@@ -28,7 +36,7 @@ export function startStep(world: World, draft: Draft, run: RunRecord, planned: P
   const { state } = world;
   if (state.steps.has(stepRecordId(run.id, planned.id)) || state.runIndex(run).openNeeds.get(planned.id) !== 0) return;
   const step = pendingStep(run, planned.id, draft.context.wallMs);
-  if (isBeingEnded(run, planned.phase)) {
+  if (isPhaseEnding(run)) {
     return void endStep(world, draft, step, { outcome: "cancelled" });
   }
   const scene = sceneOf(world, run, step);

@@ -4,10 +4,10 @@ import type { World } from "../decide.ts";
 import type { Draft } from "../draft.ts";
 import type { Input } from "../input.ts";
 import { concludeEnding, endAttempt, giveUp, retryDelayMs } from "./attempt_end.ts";
-import { isBeingEnded, putRun, putStep } from "./changes.ts";
+import { putRun, putStep } from "./changes.ts";
 import { outputsOfRun } from "./outputs.ts";
 import type { RunRecord, StepRecord } from "./records.ts";
-import { isRunFinal, isStepFinal } from "./records.ts";
+import { isPhaseEnding, isRunFinal, isStepFinal } from "./records.ts";
 import { sceneOf, sleepMs, startAttempt } from "./step_start.ts";
 import { FillError } from "./values.ts";
 
@@ -27,10 +27,7 @@ export function wakeStep(world: World, draft: Draft, stepId: string): void {
     return;
   }
   const run = state.runs.get(step.runId)!;
-  const { phase } = state.plan(run).byId.get(step.step)!;
-  if (step.state === "retrying" && step.ending === null && !isBeingEnded(run, phase)) {
-    return startAttempt(world, draft, step);
-  }
+  if (step.state === "retrying" && step.ending === null && !isPhaseEnding(run)) return startAttempt(world, draft, step);
   if (step.state === "waiting") {
     endAttempt(world, draft, step, { outcome: "succeeded", error: null, exitCode: null, result: null, retry: false });
   }

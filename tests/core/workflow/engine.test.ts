@@ -256,15 +256,88 @@ Deno.test("cancel stops what runs, starts nothing more, and runs only finally", 
   assert.deepEqual([rig.run().state, rig.run().why], ["cancelled", "asked"]);
 });
 
-Deno.test("a second cancel, while finally runs, ends that too", () => {
+Deno.test("what follows any end goes on however often a run is cancelled, and over restarts of the deck", () => {
   const rig = new WorkflowRig();
-  rig.start({ steps: { a: task() }, finally: [task(), task()] });
+  rig.start({ steps: { a: task() }, finally: [task({ retry: { limit: 1, delay: "1s", jitter: 0 } }), task()] });
+  const cancel = () => rig.input({ kind: "cancelRun", runId: "r", why: "asked" });
+  cancel();
+  rig.stops("r.a.1");
+  rig.runs("r.finally-1.1");
+  cancel();
+  rig.restart();
+  rig.ends("r.finally-1.1", { exit: 1 });
+  assert.equal(rig.step("finally-1")!.state, "retrying");
+  cancel();
+  rig.restart();
+  rig.wait(1_000);
+  rig.ends("r.finally-1.2");
+  rig.ends("r.finally-2.1");
+  assert.deepEqual(rig.states(), { a: "cancelled", "finally-1": "succeeded", "finally-2": "succeeded" });
+  assert.equal(rig.run().state, "cancelled");
+});
+
+Deno.test("a run that is cancelled while finally runs ends as cancelled once that has ended", () => {
+  const rig = new WorkflowRig();
+  rig.start({ steps: { a: task() }, finally: [task()] });
   rig.ends("r.a.1");
   rig.runs("r.finally-1.1");
   rig.input({ kind: "cancelRun", runId: "r", why: "asked" });
+  rig.ends("r.finally-1.1");
+  assert.deepEqual(rig.states(), { a: "succeeded", "finally-1": "succeeded" });
+  assert.deepEqual([rig.run().state, rig.run().why], ["cancelled", "asked"]);
+});
+
+Deno.test("what follows a timeout goes on over a restart of the deck", () => {
+  const rig = new WorkflowRig();
+  rig.start({ timeout: "1m", steps: { a: task() }, onFailure: [task()], finally: [task()] });
+  rig.runs("r.a.1");
+  rig.wait(60_000);
+  rig.stops("r.a.1");
+  for (const closing of ["r.onFailure-1.1", "r.finally-1.1"]) {
+    rig.runs(closing);
+    rig.restart();
+    rig.ends(closing);
+  }
+  assert.deepEqual(rig.states(), { a: "cancelled", "onFailure-1": "succeeded", "finally-1": "succeeded" });
+  assert.equal(rig.run().state, "timedOut");
+});
+
+Deno.test("a run that is cancelled now runs no finally, and ends what runs of it", () => {
+  const rig = new WorkflowRig();
+  const now = (runId: string) => rig.input({ kind: "cancelRun", runId, why: "asked", now: true });
+  rig.start({ steps: { a: task() }, finally: [task(), task()] });
+  rig.ends("r.a.1");
+  rig.runs("r.finally-1.1");
+  now("r");
   rig.stops("r.finally-1.1");
   assert.deepEqual(rig.states(), { a: "succeeded", "finally-1": "cancelled", "finally-2": "cancelled" });
   assert.equal(rig.run().state, "cancelled");
+
+  rig.start({ steps: { a: task() }, finally: [task()] }, { id: "whole" });
+  rig.runs("whole.a.1");
+  now("whole");
+  rig.stops("whole.a.1");
+  assert.equal(rig.run("whole").state, "cancelled");
+  assert.equal(rig.tasks().some((id) => id.startsWith("whole.finally")), false);
+});
+
+Deno.test("a run that is cancelled now ends what follows the end of its sub-workflow too", () => {
+  const rig = new WorkflowRig();
+  const child = { name: "child", steps: { x: task() }, finally: [task()] };
+  const sub = { workflow: "child.yaml" };
+  rig.start({ steps: { sub, fan: { ...sub, matrix: { n: [1] } } } }, { included: { "child.yaml": child } });
+  const children = ["sub", "fan"].map((id) =>
+    (id === "fan" ? rig.state.steps.get("r/fan/0")! : rig.step(id)!).childRunId
+  );
+  for (const id of children) rig.runs(`${id}.x.1`);
+  rig.input({ kind: "cancelRun", runId: "r", why: "asked" });
+  for (const id of children) rig.stops(`${id}.x.1`);
+  for (const id of children) rig.runs(`${id}.finally-1.1`);
+  assert.equal(rig.run().state, "running");
+  rig.input({ kind: "cancelRun", runId: "r", why: "asked", now: true });
+  for (const id of children) rig.stops(`${id}.finally-1.1`);
+  assert.equal(rig.run().state, "cancelled");
+  assert.deepEqual(children.map((id) => rig.run(id!).state), ["cancelled", "cancelled"]);
 });
 
 Deno.test("a matrix has an instance for each combination, no more at once than maxParallel", () => {

@@ -217,6 +217,7 @@ export class WorkflowInvariants {
     if (after.keptFrom !== null) return before ? this.#keptStays(before, after) : this.#keptRightly(run, after);
     const attempts = before?.attempts ?? 0;
     if (after.attempts !== attempts) this.#onAttempt(run, document, after, attempts);
+    if (after.state === "cancelled" && before?.state !== "cancelled") this.#onCancelled(run, document, after);
     if (!before) return after.instance === null ? this.#onNewStep(run, document, after) : undefined;
     if (before.state === after.state) {
       const changed = isStepFinal(before.state) &&
@@ -226,6 +227,12 @@ export class WorkflowInvariants {
     } else if (!STEP_TRANSITIONS[before.state].includes(after.state)) {
       this.#fail("I6", `${id} was ${before.state} and is ${after.state}`, runId);
     }
+  }
+
+  /** Whatever ends a run, and however often the deck starts meanwhile: what follows its end goes on. */
+  #onCancelled(run: RunRecord, document: Keys, { id, step, instance }: StepRecord): void {
+    if (instance !== null || phaseOf(document, step) !== "finally" || run.ending === "killed") return;
+    this.#fail("ending", `${id} was cancelled, and follows any end of its run`, run.id);
   }
 
   #onStepGone({ id, runId }: StepRecord): void {

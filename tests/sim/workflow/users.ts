@@ -157,7 +157,7 @@ export class WorkflowUsers {
   }
 
   #cancel({ id }: RunRecord): void {
-    this.#ask(`cancel ${id}`, (api) => api.cancelRun(id), (reply, { deck }) => {
+    this.#ask(`cancel ${id}`, (api) => api.cancelRun(id, false), (reply, { deck }) => {
       const { invariants, deckDisk } = this.world;
       if (reply.kind === "done") invariants.workflows.cancelAcknowledged(id);
       // A deck that has been replaced and has not noticed yet may say what was so before.
