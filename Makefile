@@ -7,7 +7,7 @@
 help:
 	@echo "make demo    build, then show Ormen at work on this machine"
 	@echo "make test    check, build and every test; starts a private Docker Engine where none answers"
-	@echo "make chaos   kill -9 of decks and sailors under load, 3 minutes; MINUTES=n SEED=n TASKS=n"
+	@echo "make chaos   kill -9 of decks and sailors under tasks, then under workflows, 3 minutes each; MINUTES=n SEED=n TASKS=n"
 	@echo "make fuzz    hostile requests and messages: N=50000, SEED=n repeats a run"
 	@echo "make sim     whole clusters under faults, from seeds: SEEDS=10000, or SEED=n for one"
 	@echo "make bench   the engine's time a step of a workflow, against the same tasks by hand; N=5 repetitions"

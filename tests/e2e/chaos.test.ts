@@ -11,6 +11,7 @@ import type { TaskView } from "../../lib/messages/api.ts";
 import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
+import { pacing, seeded } from "./chance.ts";
 import { EngineRecord, madeTwice, overlaps, type RecordedEvent } from "./engine_record.ts";
 import { resourcesAreBack, resourcesOf } from "./resources.ts";
 import { Fleet } from "./support.ts";
@@ -224,29 +225,4 @@ async function killAgainAndAgain(
     if (victim !== "sailor") fleet.startDeck();
     if (victim !== "deck") fleet.startSailor(index);
   }
-}
-
-/** The rhythm of users and faults; nothing is waited for. */
-function pacing(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
-
-/** mulberry32, by Tommy Ettinger (public domain). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

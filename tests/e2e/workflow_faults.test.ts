@@ -3,72 +3,28 @@ import assert from "node:assert/strict";
 import type { RunView } from "../../lib/messages/run_api.ts";
 import { testWithEngine } from "../fixtures/engine.ts";
 import { eventually } from "../fixtures/eventually.ts";
-import { BUSYBOX_IMAGE as image } from "../fixtures/images.ts";
 import { Fleet } from "./support.ts";
-
-const OVER = ["succeeded", "warning", "failed", "cancelled", "timedOut"];
-const WITHIN_MS = 60_000;
-
-async function start(
-  fleet: Fleet,
-  workflow: Record<string, unknown>,
-  more: Record<string, unknown> = {},
-): Promise<string> {
-  const { status, body } = await fleet.http("POST", "/v1/runs", { workflow, ...more });
-  assert.equal(status, 201, JSON.stringify(body));
-  return (body as RunView).id;
-}
-
-async function runOf(fleet: Fleet, id: string): Promise<RunView> {
-  const { status, body } = await fleet.http("GET", `/v1/runs/${id}`);
-  assert.equal(status, 200, JSON.stringify(body));
-  return body as RunView;
-}
-
-/** While the deck is away nothing is known, which is no failure here. */
-function until(fleet: Fleet, id: string, what: string, holds: (run: RunView) => boolean): Promise<RunView> {
-  return eventually(`${id}: ${what}`, async () => {
-    const run = await runOf(fleet, id).catch(() => undefined);
-    return run !== undefined && holds(run) && run;
-  }, WITHIN_MS);
-}
-
-const ended = (fleet: Fleet, id: string) => until(fleet, id, "has ended", ({ state }) => OVER.includes(state));
-
-/** Containers of a run's tasks, by task; ended ones stay for a while. */
-async function containersOf(fleet: Fleet, run: string): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
-  for (const { task } of await fleet.containers()) {
-    if (task.startsWith(`${run}.`)) counts.set(task, (counts.get(task) ?? 0) + 1);
-  }
-  return counts;
-}
-
-async function restartDeck(fleet: Fleet): Promise<void> {
-  await fleet.deck!.end("SIGKILL");
-  fleet.startDeck();
-  await fleet.ready();
-}
-
-async function restartSailor(fleet: Fleet): Promise<void> {
-  await fleet.sailors[0]!.end("SIGKILL");
-  fleet.startSailor(0);
-  await fleet.ready();
-}
-
-/** Fails its first attempt, and tells which one it is. */
-const twice = (needs: readonly string[]) => ({
-  task: { image, cpu: 0.05, memory: "6MiB" },
-  run: 'echo "n=$ORMEN_ATTEMPT" >> "$ORMEN_OUTPUT"; sleep 0.2; [ "$ORMEN_ATTEMPT" -ge 2 ]',
-  needs,
-  retry: { limit: 2, delay: "300ms" },
-  outputs: { attempt: "${{ attempt }}" },
-});
+import {
+  containersOf,
+  ended,
+  live,
+  long,
+  OVER,
+  restartBoth,
+  restartDeck,
+  restartSailor,
+  runOf,
+  short,
+  SMALL,
+  start,
+  twice,
+  until,
+} from "./workflow_runs.ts";
 
 const DIAMOND = {
   name: "diamond",
   steps: { a: twice([]), b: twice(["a"]), c: twice(["a"]), d: twice(["b", "c"]) },
-  finally: [{ id: "bye", task: { image, cpu: 0.05, memory: "6MiB" }, run: "sleep 0.2" }],
+  finally: [{ id: "bye", task: SMALL, run: "sleep 0.2" }],
 };
 
 const STAGES: readonly { readonly name: string; readonly reached: (run: RunView) => boolean }[] = [
@@ -129,31 +85,15 @@ testWithEngine(
       for (const { id, name } of runs) await checkDiamond(fleet, id, `sailor killed when ${name}`);
       const id = await start(fleet, DIAMOND);
       await until(fleet, id, "b and c run", (run) => STAGES[5].reached(run) || OVER.includes(run.state));
-      await Promise.all([fleet.deck!.end("SIGKILL"), fleet.sailors[0]!.end("SIGKILL")]);
-      fleet.startSailor(0);
-      fleet.startDeck();
-      await fleet.ready();
+      await restartBoth(fleet);
       await checkDiamond(fleet, id, "both killed");
     }),
 );
-
-const long = (more: Record<string, unknown> = {}) => ({
-  task: { image, cmd: ["sleep", "1000"], grace: "0s", cpu: 0.05, memory: "6MiB" },
-  ...more,
-});
-const short = (more: Record<string, unknown> = {}) => ({
-  task: { image, cmd: ["true"], cpu: 0.05, memory: "6MiB" },
-  ...more,
-});
 
 testWithEngine(
   "cancel, timeouts and failFast end the containers that run, and nothing of them comes back",
   (engine) =>
     Fleet.use(engine, {}, async (fleet) => {
-      const live = async (id: string) => {
-        const all = await fleet.containers(false);
-        return all.filter(({ task }) => task.startsWith(`${id}.`)).map(({ task }) => task.slice(id.length + 1));
-      };
       const cancelled = await start(fleet, {
         name: "cancelled",
         steps: { a: long(), b: short({ needs: ["a"] }) },
@@ -167,7 +107,7 @@ testWithEngine(
         [gone.state, gone.steps.a.state, gone.steps.b.state, gone.steps.tidy.state],
         ["cancelled", "cancelled", "cancelled", "succeeded"],
       );
-      assert.deepEqual(await live(cancelled), []);
+      assert.deepEqual(await live(fleet, cancelled), []);
 
       const slow = await start(fleet, {
         name: "slow",
@@ -183,7 +123,7 @@ testWithEngine(
         steps: {
           t: {
             matrix: { code: [0, 1] },
-            task: { image, cpu: 0.05, memory: "6MiB", grace: "0s" },
+            task: { ...SMALL, grace: "0s" },
             env: { CODE: "${{ matrix.code }}" },
             run: '[ "$CODE" = 0 ] && sleep 1000; sleep 0.5; exit 1',
           },
@@ -191,7 +131,7 @@ testWithEngine(
       });
       const failed = await ended(fleet, fast);
       assert.deepEqual(failed.steps.t.instances!.map(({ state }) => state), ["cancelled", "failed"]);
-      assert.deepEqual([...(await live(slow)), ...(await live(whole)), ...(await live(fast))], []);
+      assert.deepEqual([...(await live(fleet, slow)), ...(await live(fleet, whole)), ...(await live(fleet, fast))], []);
     }),
 );
 
@@ -203,7 +143,7 @@ testWithEngine(
       const service = await start(fleet, {
         name: "service",
         steps: {
-          db: { task: { image, cmd: ["sleep", "1000"], grace: "0s", health, cpu: 0.05, memory: "6MiB" } },
+          db: { task: { ...SMALL, cmd: ["sleep", "1000"], grace: "0s", health } },
           use: short({ needs: [{ step: "db", condition: "healthy" }] }),
           later: short({ needs: [{ step: "db", condition: "healthy" }, "use"] }),
         },
