@@ -156,8 +156,9 @@ export class WorkflowUsers {
     );
   }
 
-  #cancel({ id }: RunRecord): void {
-    this.#ask(`cancel ${id}`, (api) => api.cancelRun(id, false), (reply, { deck }) => {
+  #cancel({ id, state, createdMs }: RunRecord): void {
+    const now = state === "finalizing" && createdMs % 2 === 0;
+    this.#ask(`cancel ${id}`, (api) => api.cancelRun(id, now), (reply, { deck }) => {
       const { invariants, deckDisk } = this.world;
       if (reply.kind === "done") invariants.workflows.cancelAcknowledged(id);
       // A deck that has been replaced and has not noticed yet may say what was so before.
