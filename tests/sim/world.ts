@@ -24,7 +24,6 @@ import { Schedule } from "./schedule.ts";
 import { Story } from "./story.ts";
 import { Truth } from "./truth.ts";
 import { Users } from "./users.ts";
-import "./workflow/hash.ts";
 import { forgetStates, wrongCount, wrongIndex } from "./workflow/indexes.ts";
 import { WorkflowUsers } from "./workflow/users.ts";
 import { Weather } from "./weather.ts";
