@@ -116,7 +116,11 @@ export class Life {
           onGhost();
         }
         new Promise<T>((done) => done(effect())).then(
-          (value) => answer(() => resolve(value)),
+          (value) => {
+            // It hung, and was carried out when nobody waited for it any more.
+            if (!this.alive) onGhost?.();
+            answer(() => resolve(value));
+          },
           (error) => answer(() => reject(error)),
         );
       });
