@@ -182,7 +182,7 @@ export const PLANTS: readonly Plant[] = [
       },
       {
         file: "lib/core/workflow/advance.ts",
-        text: "if (step && (isStepFinal(step.state) || step.ending !== null)) continue;",
+        text: 'if (step && (isStepFinal(step.state) || (step.ending !== null && run.ending !== "killed"))) continue;',
         instead: "if (!step || isStepFinal(step.state) || step.ending !== null) continue;",
       },
     ],
