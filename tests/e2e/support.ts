@@ -187,7 +187,7 @@ export class Fleet {
 
   async ready(): Promise<void> {
     await eventually("every sailor is ready", async () => {
-      const { nodes } = await this.json<{ nodes: { status: string }[] }>("mast");
+      const { nodes } = (await this.http("GET", "/v1/nodes?limit=1000")).body as { nodes: { status: string }[] };
       return nodes.filter((node) => node.status === "ready").length === this.sailorPorts.length;
     }, 30_000);
   }

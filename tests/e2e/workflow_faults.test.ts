@@ -58,7 +58,7 @@ async function checkDiamond(fleet: Fleet, id: string, label: string): Promise<vo
 testWithEngine(
   "kill -9 of the deck at each stage of a diamond with retries: one container an attempt, and the same end",
   (engine) =>
-    Fleet.use(engine, { join: true }, async (fleet) => {
+    Fleet.use(engine, {}, async (fleet) => {
       // Those before go on meanwhile: each meets all the later kills too, wherever it is by then.
       const runs: { id: string; name: string }[] = [];
       for (const { name, reached } of STAGES) {
@@ -123,7 +123,7 @@ testWithEngine(
         steps: {
           t: {
             matrix: { code: [0, 1] },
-            task: { ...SMALL, grace: "0s" },
+            task: SMALL,
             env: { CODE: "${{ matrix.code }}" },
             run: '[ "$CODE" = 0 ] && sleep 1000; sleep 0.5; exit 1',
           },
@@ -143,7 +143,7 @@ testWithEngine(
       const service = await start(fleet, {
         name: "service",
         steps: {
-          db: { task: { ...SMALL, cmd: ["sleep", "1000"], grace: "0s", health } },
+          db: { task: { ...SMALL, cmd: ["sleep", "1000"], health } },
           use: short({ needs: [{ step: "db", condition: "healthy" }] }),
           later: short({ needs: [{ step: "db", condition: "healthy" }, "use"] }),
         },

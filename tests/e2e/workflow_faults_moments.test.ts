@@ -73,7 +73,7 @@ testWithEngine(
 testWithEngine(
   "deadlines that pass while the deck is away: an end before its time counts, what goes on is stopped",
   (engine) =>
-    Fleet.use(engine, { join: true }, async (fleet) => {
+    Fleet.use(engine, {}, async (fleet) => {
       const inTime = await start(fleet, {
         name: "in-time",
         steps: { a: { task: SMALL, run: 'sleep 0.5; echo "n=1" >> "$ORMEN_OUTPUT"', timeout: "5s" } },
@@ -155,7 +155,7 @@ testWithEngine(
       const served = await start(fleet, {
         name: "served",
         steps: {
-          db: long({ task: { ...SMALL, cmd: ["sleep", "1000"], grace: "0s", health } }),
+          db: long({ task: { ...SMALL, cmd: ["sleep", "1000"], health } }),
           use: { task: SMALL, run: "sleep 1", needs: [{ step: "db", condition: "healthy" }] },
           call: {
             http: { url: `http://localhost:${server.addr.port}/\${{ attempt }}` },

@@ -50,7 +50,7 @@ const mixed = (port: number) => ({
       outputs: { item: "${{ item }}" },
     },
     db: long({
-      task: { ...SMALL, cmd: ["sleep", "1000"], grace: "0s", health: { exec: ["true"], interval: "200ms" } },
+      task: { ...SMALL, cmd: ["sleep", "1000"], health: { exec: ["true"], interval: "200ms" } },
     }),
     use: { task: SMALL, run: "sleep 0.5", needs: [healthy("db"), "list"] },
     sub: { workflow: "child.yaml", with: { word: "hi" }, needs: ["a"] },

@@ -7,8 +7,8 @@ import type { Fleet } from "./support.ts";
 
 export const OVER = ["succeeded", "warning", "failed", "cancelled", "timedOut"];
 const WITHIN_MS = 60_000;
-/** Little room, so that many run at once. */
-export const SMALL = { image, cpu: 0.05, memory: "6MiB" };
+/** Little room, so that many run at once; a shell as first process would sit out its grace. */
+export const SMALL = { image, cpu: 0.05, memory: "6MiB", grace: "0s" };
 
 export async function start(
   fleet: Fleet,
@@ -102,7 +102,7 @@ export const twice = (needs: readonly unknown[]) => ({
 
 /** Runs until it is stopped, at once when told to. */
 export const long = (more: Record<string, unknown> = {}) => ({
-  task: { ...SMALL, cmd: ["sleep", "1000"], grace: "0s" },
+  task: { ...SMALL, cmd: ["sleep", "1000"] },
   ...more,
 });
 
