@@ -6,7 +6,6 @@ import type { MemoryDisk } from "../../lib/adapters/memory_store.ts";
 import { createMemoryDisk, openMemoryStore } from "../../lib/adapters/memory_store.ts";
 import type { CommitGroup, CommitOutcome, Store, StoredRecord } from "../../lib/contracts/store.ts";
 import type { Life } from "./life.ts";
-import { never } from "./life.ts";
 import type { Weather } from "./weather.ts";
 
 export type OnRecord = (key: string, before: unknown, after: unknown) => void;
@@ -61,13 +60,7 @@ export function openStore(life: Life, disk: Disk, weather: Weather): Store {
     });
     if (disk.outage || weather.strikes("commitRefused")) return refused();
     if (weather.strikes("commitPartial")) {
-      const dice = weather.dice("commitPartial");
-      const outcome = await write(groups.slice(0, dice.below(groups.length)), term);
-      // A process may die between two writes of one commit: what follows from a decision is not there then.
-      if (dice.chance(0.5)) {
-        life.die("in the midst of a commit");
-        return never();
-      }
+      const outcome = await write(groups.slice(0, weather.dice("commitPartial").below(groups.length)), term);
       return outcome.kind === "done" ? refused() : outcome;
     }
     const unknown: CommitOutcome = { kind: "unknown", error: new Error("no answer") };
