@@ -246,7 +246,7 @@ export class WorkflowInvariants {
     const limit = retryLimitOf(document, step.step);
     if (attempts > limit + 1) this.#fail("I7", `${id} has ${attempts} attempts, and ${limit} retries`, run.id);
     const phase = phaseOf(document, step.step);
-    if (!mayBegin(run, phase)) {
+    if (!mayBegin(run, phase) && !endedTogether(run, step)) {
       this.#fail("ending", `${id} begins attempt ${attempts}, and its run is ${run.state}, ${run.ending}`, run.id);
     }
     if (instance !== null && attempts === 1) this.#instanceBegins(run, document, step);
@@ -275,7 +275,9 @@ export class WorkflowInvariants {
     const stepOf = (other: string) => this.#records.step(run.id, other);
     const early = whyTooEarly(document, step.step, stepOf);
     if (early !== undefined) return this.#fail("needs", `${id} is ${state}, and ${early}`, run.id);
-    if (!mayBegin(run, phase)) return this.#fail("ending", `${id} is ${state}, its run ${run.ending}`, run.id);
+    if (!mayBegin(run, phase) && !endedTogether(run, step)) {
+      return this.#fail("ending", `${id} is ${state}, its run ${run.ending}`, run.id);
+    }
     if (phase === "onFailure" && run.ending === null && !this.#hasBadStep(run, document)) {
       this.#fail("needs", `${id} is ${state}, and nothing has failed`, run.id);
     }
@@ -329,6 +331,11 @@ export class WorkflowInvariants {
       return conclusion !== "succeeded" && conclusion !== "skipped";
     });
   }
+}
+
+/** A step that could not even begin, and its run with it: of one write, in which the run's record may stand first. */
+function endedTogether({ state, ending }: RunRecord, step: StepRecord): boolean {
+  return isRunFinal(state) && ending === null && isOver(step);
 }
 
 /** A run that is being ended begins nothing but what follows its end. */
