@@ -157,6 +157,7 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
   const scripts = new Map<string, FakeScript>();
   const hanging = new Set<{ readonly resolve: () => void; readonly reject: (error: Error) => void }>();
   const calls: string[] = [];
+  const byId = new Map<string, FakeContainer>();
   let isAway = false;
   let nextId = 1;
   let nextPort = FIRST_FREE_PORT;
@@ -175,7 +176,7 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
     scripts.get(spec.name) ?? options.script?.(spec, run) ?? scriptOfStep(spec);
 
   function find(name: string): FakeContainer | undefined {
-    return containers.get(name) ?? [...containers.values()].find((container) => container.id === name);
+    return containers.get(name) ?? byId.get(name);
   }
 
   function known(name: string): FakeContainer {
@@ -213,6 +214,7 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
       script: {},
     };
     containers.set(spec.name, container);
+    byId.set(container.id, container);
     onChange();
     return container;
   }
@@ -292,6 +294,7 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
     container.killed = true;
     if (container.status === "running") end(container, 137);
     containers.delete(container.spec.name);
+    byId.delete(container.id);
     tell(container, "removed");
   }
 
