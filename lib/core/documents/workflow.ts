@@ -364,13 +364,18 @@ function actionOf(keys: StepKeys, problem: (detail: string, at: readonly string[
   if (keys.matrix !== undefined && keys.forEach !== undefined) {
     problem("matrix and forEach exclude each other", ["forEach"]);
   }
-  const only = (key: "shell" | "files" | "with" | "maxParallel" | "failFast", fits: boolean, what: string) => {
+  const only = (
+    key: "shell" | "files" | "secrets" | "with" | "maxParallel" | "failFast",
+    fits: boolean,
+    what: string,
+  ) => {
     if (keys[key] !== undefined && !fits) problem(`\`${key}\` belongs to ${what}`, [key]);
   };
   const hasTask = keys.task !== undefined || keys.run !== undefined;
   const fansOut = keys.matrix !== undefined || keys.forEach !== undefined;
   only("shell", keys.run !== undefined, "a step with `run`");
   only("files", hasTask, "a step with `task` or `run`");
+  only("secrets", hasTask, "a step with `task` or `run`: nothing else can be handed any");
   only("with", keys.workflow !== undefined, "a step with `workflow`");
   only("maxParallel", fansOut, "a step with `matrix` or `forEach`");
   only("failFast", fansOut, "a step with `matrix` or `forEach`");

@@ -294,6 +294,10 @@ const REFUSED: readonly (readonly [Keys, RegExp])[] = [
     { steps: { a: { ...SLEEP, files: { "/f": "x" } } } },
     /^steps\.a\.files: `files` belongs to a step with `task` or `run`/,
   ],
+  [
+    { steps: { a: { http: { url: "http://x/" }, secrets: ["TOKEN"] } } },
+    /^steps\.a\.secrets: `secrets` belongs to a step with `task` or `run`: nothing else can be handed any/,
+  ],
   [{ steps: { a: { ...SLEEP, with: { a: 1 } } } }, /^steps\.a\.with: `with` belongs to a step with `workflow`/],
   [{ steps: { a: { run: "x", files: { f: "x" } } } }, /^steps\.a\.files\.f: a file's path must be absolute/],
   [{ steps: { a: { run: "x", files: { "/../f": "x" } } } }, /^steps\.a\.files\./],

@@ -227,17 +227,17 @@ const SECRETS: readonly Row[] = [
   },
   {
     name: "a secret that every step has already",
-    text: flow("a: { sleep: 1s, secrets: [S] }", "secrets: [S]"),
+    text: flow("a: { run: x, secrets: [S] }", "secrets: [S]"),
     says: ["duplicateSecret steps.a.secrets.0: secret S is handed to every step already, by the workflow's `secrets`"],
   },
   {
     name: "a secret that is a variable too",
-    text: flow("a: { sleep: 1s, secrets: [S], env: { S: x } }"),
+    text: flow("a: { run: x, secrets: [S], env: { S: x } }"),
     says: ["duplicateSecret steps.a.secrets.0: S is a variable of `env` too; which of the two should the step see?"],
   },
   {
     name: "two secrets in one file",
-    text: flow("a: { sleep: 1s, secrets: { S: { file: /s }, T: { file: /s } } }"),
+    text: flow("a: { run: x, secrets: { S: { file: /s }, T: { file: /s } } }"),
     says: ["duplicateSecret steps.a.secrets.T: /s is the file of secret S too"],
   },
 ];
