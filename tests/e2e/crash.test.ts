@@ -170,6 +170,9 @@ testWithEngine(
       await fleet.deck!.end("SIGKILL");
       fleet.startDeck();
       await fleet.ready();
+      // A ready node was sent the welcome; that it took it in, and with it the term, shows in what it does.
+      await fleet.submit({ name: "again", image, cmd: ["sleep", "1000"] });
+      await fleet.until("again", "running");
       await fleet.deck!.end("SIGKILL");
       await Deno.remove(data, { recursive: true });
       await Deno.rename(`${data}.before`, data);
@@ -177,7 +180,7 @@ testWithEngine(
       fleet.startDeck();
       await eventually("it is refused", () =>
         /seen a newer deck \(term \d+, this one has \d+\)/.test(fleet.sailors[0]!.log));
-      assert.equal((await fleet.containers(false)).length, 1);
+      assert.equal((await fleet.containers(false)).length, 2);
     }),
 );
 
