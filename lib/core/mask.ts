@@ -27,6 +27,7 @@ export function createMasker(values: Iterable<string>): Masker | undefined {
   if (patterns.size === 0) return undefined;
   // The longest first, so that of a value and its line the value is taken.
   const all = [...patterns].sort((a, b) => b.length - a.length);
+  const beginnings = new Set(all.map((pattern) => pattern.charCodeAt(0)));
   const found = new RegExp(all.map(escaped).join("|"), "g");
   const hide = (text: string) => text.replace(found, MASK);
   return {
@@ -36,7 +37,7 @@ export function createMasker(values: Iterable<string>): Masker | undefined {
       return {
         push(bytes) {
           const text = hide(held + fromBytes(bytes));
-          const keep = unfinished(text, all);
+          const keep = unfinished(text, all, beginnings);
           held = text.slice(text.length - keep);
           return toBytes(text.slice(0, text.length - keep));
         },
@@ -57,9 +58,11 @@ function formsOf(value: string): string[] {
 }
 
 /** How much of the end of `text` may be the beginning of a pattern. */
-function unfinished(text: string, patterns: readonly string[]): number {
+function unfinished(text: string, patterns: readonly string[], beginnings: ReadonlySet<number>): number {
   const longest = Math.min(text.length, patterns[0].length - 1);
   for (let length = longest; length > 0; length--) {
+    // Of a value of 32 KiB there are as many places to look at, for each line that passes.
+    if (!beginnings.has(text.charCodeAt(text.length - length))) continue;
     const end = text.slice(text.length - length);
     if (patterns.some((pattern) => pattern.length > length && pattern.startsWith(end))) return length;
   }
