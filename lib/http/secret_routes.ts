@@ -7,7 +7,8 @@ import { secretRequest } from "../messages/api.ts";
 import { readOptionalJson } from "./body.ts";
 import type { Route } from "./edge.ts";
 import { parseWith, refuseDocument } from "./issues.ts";
-import { jsonResponse, notFound, Refusal, unavailable } from "./problems.ts";
+import { jsonResponse, Refusal, unavailable } from "./problems.ts";
+import { accepted } from "./references.ts";
 
 export function secretRoutes(deck: DeckApi): Route[] {
   return [
@@ -56,10 +57,7 @@ export function secretRoutes(deck: DeckApi): Route[] {
       role: "admin",
       handle: async ({ req }) => {
         const force = new URL(req.url).searchParams.get("force") === "true";
-        const reply = await deck.removeSecret(req.param("name") ?? "", force);
-        if (reply.kind === "notFound") throw notFound(reply.message);
-        if (reply.kind === "conflict") throw new Refusal(409, "conflict", reply.message);
-        if (reply.kind === "unavailable") throw unavailable(reply.message);
+        accepted(await deck.removeSecret(req.param("name") ?? "", force));
         return new Response(null, { status: 204 });
       },
       description: {
