@@ -88,6 +88,11 @@ export interface Observation {
   readonly message: string | null;
   /** The end of the output of a failed attempt, at most 8 KiB. */
   readonly outputTail: string | null;
+  /**
+   * Of a task that says `minHealthyMs`. True: it runs, and was healthy (without a health check: up) without a break for that
+   * long. False: there was a break. Absent: this process of the sailor found it running and cannot tell yet.
+   */
+  readonly settled?: boolean;
 }
 
 export const NOTHING_OBSERVED: Observation = {

@@ -65,6 +65,8 @@ export interface Assignment {
   readonly spec: TaskSpec;
   /** Values of the secrets that the task names, for its environment and files. Only on the wire, and never kept. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Service to the addresses of its healthy replicas as they are now, `host:port`, of the services that the task binds. */
+  readonly services?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface Hello {
@@ -121,4 +123,6 @@ export type DeckMessage =
   | {
     readonly kind: "acknowledge";
     readonly reports: readonly { readonly attemptId: string; readonly revision: number }[];
-  };
+  }
+  /** Addresses of services that tasks of this sailor bind; those that are named are whole. Only to sailors with the ability `services`. */
+  | { readonly kind: "services"; readonly services: Readonly<Record<string, readonly string[]>> };

@@ -67,6 +67,8 @@ const observation: z.ZodType<Observation> = z.object({
   finishedMs: wall,
   message: fittingText(MESSAGE_BYTES).nullable(),
   outputTail: fittingText(OUTPUT_TAIL_BYTES, "end").nullable(),
+  /** Absent: not a replica of a service, unknown yet, or the sailor is older. */
+  settled: z.boolean().optional(),
 });
 
 /**
@@ -118,6 +120,12 @@ const report: z.ZodType<AttemptReport> = z.object({
 
 const SECRET_CHARS_MAX = 64 * 1024;
 
+const SERVICE_ADDRESSES_MAX = 2_000;
+const serviceAddresses = z.record(
+  z.string().max(64),
+  z.array(z.string().max(300)).max(SERVICE_ADDRESSES_MAX),
+);
+
 const assignment: z.ZodType<Assignment> = z.object({
   attemptId: id,
   sailId: id,
@@ -127,6 +135,7 @@ const assignment: z.ZodType<Assignment> = z.object({
   known: z.boolean(),
   spec: taskSpec,
   secrets: z.record(z.string().max(256), z.string().max(SECRET_CHARS_MAX)).optional(),
+  services: serviceAddresses.optional(),
 });
 
 const FIGURES_MAX = 256;
@@ -224,6 +233,9 @@ const acknowledge = z.object({
   reports: z.array(z.object({ attemptId: id, revision: z.number().int() })).max(100_000),
 });
 
+/** Whole lists of the services that are named; what is not named is as it was. */
+const services = z.object({ kind: z.literal("services"), services: serviceAddresses });
+
 /** Answered by a heartbeat at once: asks whether the other end still lives. */
 const ping = z.object({ kind: z.literal("ping") });
 
@@ -261,11 +273,20 @@ export type DeckMessage =
   | Challenge
   | z.infer<typeof assign>
   | z.infer<typeof acknowledge>
+  | z.infer<typeof services>
   | z.infer<typeof ping>;
 
 /** Exported for those who make messages up; whoever reads one takes the functions below. */
 export const sailorMessage = z.discriminatedUnion("kind", [hello, proof, reports, heartbeat, leaving, refuse]);
-export const deckMessage = z.discriminatedUnion("kind", [welcome, refuse, challenge, assign, acknowledge, ping]);
+export const deckMessage = z.discriminatedUnion("kind", [
+  welcome,
+  refuse,
+  challenge,
+  assign,
+  acknowledge,
+  services,
+  ping,
+]);
 
 /** Largest frame that either side reads, bytes. */
 export const FRAME_BYTES_MAX = 64 * 2 ** 20;

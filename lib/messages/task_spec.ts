@@ -78,4 +78,6 @@ export const taskSpec: z.ZodType<TaskSpec> = z.looseObject({
   files: z.array(z.looseObject({ path: string, content: string, mode: z.number().int().min(0).max(0o7777) })).max(1024),
   step: stepTask.optional(),
   http: httpRequest.optional(),
+  bind: z.array(z.looseObject({ variable: string.min(1), service: string.min(1) })).max(256).optional(),
+  minHealthyMs: durationMs.optional(),
 });

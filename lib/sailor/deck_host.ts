@@ -56,6 +56,8 @@ const ENGINE_RETRY_MS = 1_000;
 export function createDeckHost(options: DeckHostOptions): DeckHost {
   const { clock, logger, journal, runtimes, signal } = options;
   const dirty = new Set<Supervisor>();
+  /** As the deck told them last. */
+  const addressesOf = new Map<string, readonly string[]>();
   let session: Session | null = null;
   /** Of the current list. */
   let removing = new AbortController();
@@ -247,6 +249,9 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
         const supervisor = options.fleet().get(attemptId);
         if (supervisor && ofCluster(supervisor)) supervisor.acknowledge(revision);
       }
+    },
+    servicesChanged(services) {
+      for (const [name, addresses] of Object.entries(services)) addressesOf.set(name, addresses);
     },
     async heartbeat() {
       const stats = await statsOrNull();

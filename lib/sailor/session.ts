@@ -20,6 +20,8 @@ export interface SessionHost {
   welcomed(welcome: Welcome, session: Session): Promise<void>;
   assign(message: Extract<DeckMessage, { kind: "assign" }>, session: Session): Promise<void>;
   acknowledged(reports: readonly { readonly attemptId: string; readonly revision: number }[]): void;
+  /** Whole lists of addresses of the services that are named. */
+  servicesChanged(services: Readonly<Record<string, readonly string[]>>): void;
   heartbeat(): Promise<Extract<SailorMessage, { kind: "heartbeat" }>>;
 }
 
@@ -115,6 +117,9 @@ export async function runSession(
         return;
       case "acknowledge":
         return host.acknowledged(message.reports);
+      case "services":
+        if (welcome) host.servicesChanged(message.services);
+        return;
       case "assign":
         if (!welcome) return leave("an increment came before the welcome");
         if (message.sequence !== sequence + 1) {

@@ -68,6 +68,12 @@ export interface SecretUse {
   readonly file: string | null;
 }
 
+/** A service whose addresses a task gets: the first one as `VARIABLE_ADDR`, all of them in a file that is kept up to date. */
+export interface ServiceBinding {
+  readonly variable: string;
+  readonly service: string;
+}
+
 /** One HTTP request that a sailor makes; it is the whole task. Texts are final: nothing is filled in any more. */
 export interface HttpRequestSpec {
   readonly url: string;
@@ -119,6 +125,9 @@ export interface TaskSpec {
   readonly step?: StepTask;
   /** Only with the runtime `http`. */
   readonly http?: HttpRequestSpec;
+  readonly bind?: readonly ServiceBinding[];
+  /** Of a service's replica: healthy without a break for so long, it is told as `settled`. */
+  readonly minHealthyMs?: number;
 }
 
 export const DEFAULT_CPU_CORES = 0.1;
