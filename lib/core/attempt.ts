@@ -141,6 +141,8 @@ export interface AttemptRecord {
   readonly createdMs: number;
   readonly endedMs: number | null;
   readonly observed: Observation;
+  /** Of a replica: `startedMs` of the process that was healthy for minHealthyTime and has had no break since; absent: none. */
+  readonly settledStartMs?: number;
 }
 
 /** `SAIL-NUMBER`: unique, readable, and the tail of the container's name. */

@@ -8,6 +8,7 @@ import type { EventKind } from "./event.ts";
 import type { Assignment } from "./outgoing.ts";
 import { choose } from "./rudder/rudder.ts";
 import { reservationOf } from "./rudder/filters.ts";
+import { placingOf, specOfReplica } from "./service/placing.ts";
 import { SCHEDULERS } from "./rudder/schedulers.ts";
 import type { TaskSpec } from "./documents/task.ts";
 import type { OriginalFields, SailRecord, SailState } from "./sail.ts";
@@ -31,21 +32,34 @@ export function retryInMs(sail: SailRecord, wallMs: number): number {
 export function acceptTask(
   world: World,
   draft: Draft,
-  { id, spec, original = null, originalEventId = null, stepId }: {
+  { id, spec, original = null, originalEventId = null, ...of }: {
     readonly id: string;
     readonly spec: TaskSpec;
     readonly original?: OriginalFields | null;
     readonly originalEventId?: string | null;
+    /** What it is part of; absent: it was submitted by somebody. */
     readonly stepId?: string;
+    readonly measures?: string;
   },
 ): SailRecord {
+  draft.put("spec", id, { id, spec, original });
+  const { name, graceMs } = spec;
+  return acceptSail(world, draft, { id, name, specId: id, graceMs, originalEventId, ...of });
+}
+
+/** As `acceptTask`, of a spec that is on record already. */
+export function acceptSail(
+  world: World,
+  draft: Draft,
+  given:
+    & Pick<SailRecord, "id" | "name" | "specId" | "graceMs" | "originalEventId">
+    & Pick<SailRecord, "stepId" | "measures" | "replica">,
+): SailRecord {
+  const { id } = given;
   const sail: SailRecord = {
-    id,
-    name: spec.name,
-    specId: id,
+    ...given,
     state: "pending",
     desired: "run",
-    graceMs: spec.graceMs,
     attempts: 0,
     currentAttemptId: null,
     createdMs: draft.context.wallMs,
@@ -53,11 +67,8 @@ export function acceptTask(
     retryAtMs: null,
     reschedules: 0,
     why: null,
-    originalEventId,
     revision: 1,
-    ...(stepId === undefined ? {} : { stepId }),
   };
-  draft.put("spec", id, { id, spec, original });
   draft.put("sail", id, sail);
   draft.event("taskAccepted", `${sail.name} accepted`, { sailId: id });
   const why = placeSail(world, draft, sail);
@@ -74,7 +85,12 @@ export function placeSail(
 ): string | null {
   const { state, settings, memory } = world;
   const spec = state.specs.get(sail.specId)!.spec;
-  const choice = choose(state, SCHEDULERS[settings.scheduler], spec, { turn: memory.turn, ...options });
+  const { replica } = sail;
+  const choice = choose(state, SCHEDULERS[settings.scheduler], spec, {
+    turn: memory.turn,
+    ...options,
+    ...(replica ? placingOf(state, replica) : {}),
+  });
   if (choice.kind === "refused") return choice.why;
   memory.turn++;
   const { mast } = choice.candidate;
@@ -144,7 +160,9 @@ export function putAttempt(draft: Draft, attempt: AttemptRecord, change: Partial
 }
 
 export function assignmentOf(world: World, attempt: AttemptRecord): Assignment {
-  const sail = world.state.sails.get(attempt.sailId)!;
+  const { state } = world;
+  const sail = state.sails.get(attempt.sailId)!;
+  const { spec } = state.specs.get(sail.specId)!;
   return {
     attemptId: attempt.id,
     sailId: attempt.sailId,
@@ -152,7 +170,7 @@ export function assignmentOf(world: World, attempt: AttemptRecord): Assignment {
     desired: attempt.desired,
     graceMs: attempt.graceMs,
     known: attempt.reported,
-    spec: world.state.specs.get(sail.specId)!.spec,
+    spec: sail.replica ? specOfReplica(spec, sail.replica) : spec,
   };
 }
 

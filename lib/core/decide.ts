@@ -17,6 +17,16 @@ import type { Context } from "./draft.ts";
 import { Draft } from "./draft.ts";
 import type { Input, Settings } from "./input.ts";
 import type { State } from "./state.ts";
+import { decideChangeRollout } from "./service/change_rollout.ts";
+import {
+  decideApplyService,
+  decideRemoveService,
+  decideRestartService,
+  decideRollbackService,
+  decideScaleService,
+} from "./service/decide_service.ts";
+import { followServices } from "./service/follow_services.ts";
+import { decideLookAtService } from "./service/look_at_service.ts";
 import { decideAdvance, decideCancelSteps } from "./workflow/advance.ts";
 import { decideApproval, decideCancelRun, decideStartRun } from "./workflow/decide_run.ts";
 import {
@@ -29,6 +39,7 @@ import {
 import { decideFanOut } from "./workflow/fan_out.ts";
 import { decideCrashed, decideLookAtRun } from "./workflow/look_at_run.ts";
 import { decidePrepareRun } from "./workflow/prepare_run.ts";
+import { decideRolloutEnded } from "./workflow/rollout_step.ts";
 import { followTasks } from "./workflow/task_changes.ts";
 import { decideChildEnded, decideDeadline, decideEndService } from "./workflow/wake.ts";
 
@@ -39,6 +50,8 @@ export interface Memory {
   lastTickMonoMs: number;
   /** When nodes became silent all at once and the deck began to suspect itself; null: it does not. */
   suspectSinceMonoMs: number | null;
+  /** By rollout: the monotonic time at which its record's `activeMs` was right. Forgotten, its clock goes on from there. */
+  readonly rolloutClocks: Map<string, number>;
 }
 
 export interface World {
@@ -48,7 +61,7 @@ export interface World {
 }
 
 export function createMemory(): Memory {
-  return { turn: 0, lastTickMonoMs: -1, suspectSinceMonoMs: null };
+  return { turn: 0, lastTickMonoMs: -1, suspectSinceMonoMs: null, rolloutClocks: new Map() };
 }
 
 export function decide(world: World, input: Input, context: Context): Draft {
@@ -56,6 +69,7 @@ export function decide(world: World, input: Input, context: Context): Draft {
   try {
     carryOut(world, draft, input);
     followTasks(world, draft);
+    followServices(world, draft, input);
   } catch (error) {
     // Half a decision must not stay in the state that later ones build on.
     draft.undo();
@@ -143,6 +157,30 @@ function carryOut(world: World, draft: Draft, input: Input): void {
       break;
     case "lookAtRun":
       decideLookAtRun(world, draft, input);
+      break;
+    case "applyService":
+      decideApplyService(world, draft, input);
+      break;
+    case "scaleService":
+      decideScaleService(world, draft, input);
+      break;
+    case "rollbackService":
+      decideRollbackService(world, draft, input);
+      break;
+    case "restartService":
+      decideRestartService(world, draft, input);
+      break;
+    case "removeService":
+      decideRemoveService(world, draft, input);
+      break;
+    case "changeRollout":
+      decideChangeRollout(world, draft, input);
+      break;
+    case "lookAtService":
+      decideLookAtService(world, draft, input);
+      break;
+    case "rolloutEnded":
+      decideRolloutEnded(world, draft, input);
       break;
     case "hello":
       decideHello(world, draft, input);

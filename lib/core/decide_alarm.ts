@@ -7,6 +7,9 @@ import { wakeStep } from "./workflow/wake.ts";
 
 export function decideAlarm(world: World, draft: Draft, input: Extract<Input, { kind: "alarm" }>): void {
   if (input.topic.startsWith("step/")) return wakeStep(world, draft, input.topic.slice("step/".length));
+  if (input.topic.startsWith("service/")) {
+    return void draft.follow.push({ kind: "lookAtService", name: input.topic.slice("service/".length) });
+  }
   if (!input.topic.startsWith("sail/")) return;
   const sail = world.state.sails.get(input.topic.slice("sail/".length));
   if (!sail || sail.state !== "pending" || sail.retryAtMs === null) return;
@@ -40,5 +43,6 @@ function catchUp({ state }: World, draft: Draft, crashed: boolean): void {
     if (mast.status === "down") draft.follow.push({ kind: "nodeLost", nodeId: mast.id });
   }
   for (const runId of state.activeRuns) draft.follow.push({ kind: "lookAtRun", runId, crashed });
+  for (const name of state.services.keys()) draft.follow.push({ kind: "lookAtService", name });
   draft.follow.push({ kind: "place" });
 }

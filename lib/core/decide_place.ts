@@ -10,6 +10,7 @@ import type { World } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 import type { TaskSpec } from "./documents/task.ts";
 import type { MastRecord } from "./mast.ts";
+import type { SailRecord } from "./sail.ts";
 import { demandOf } from "./rudder/filters.ts";
 import type { PromisedPlace } from "./rudder/filters.ts";
 import { choose } from "./rudder/rudder.ts";
@@ -26,8 +27,7 @@ export function decidePlace(world: World, draft: Draft): void {
   for (const id of state.pending) {
     const sail = state.sails.get(id)!;
     if (retryInMs(sail, draft.context.wallMs) > 0) continue;
-    const spec = state.specs.get(sail.specId)!.spec;
-    const signature = signatureOf(spec);
+    const signature = signatureOf(state.specs.get(sail.specId)!.spec, sail);
     if (refused.has(signature)) continue;
     const previous = lastAttempt(world, id);
     const avoid = previous && (previous.state === "failed" || previous.state === "lost") ? previous.nodeId : undefined;
@@ -49,8 +49,13 @@ export function decidePlace(world: World, draft: Draft): void {
 /** A pass looks at every pending task, thousands in a large batch, and specifications never change. */
 const signatures = new WeakMap<TaskSpec, string>();
 
-/** Everything of a specification that decides where it fits. */
-function signatureOf(spec: TaskSpec): string {
+/** Everything of a task that decides where it fits. */
+function signatureOf(spec: TaskSpec, { replica }: SailRecord): string {
+  const own = replica ? replica.nodeId : null;
+  return own === null ? signatureOfSpec(spec) : `${signatureOfSpec(spec)} ${own}`;
+}
+
+function signatureOfSpec(spec: TaskSpec): string {
   let signature = signatures.get(spec);
   if (signature === undefined) {
     const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, step, secrets } = spec;
@@ -83,7 +88,7 @@ function replaceLost(world: World, draft: Draft, nodeId: string, refused: Set<st
     const sail = state.sails.get(attempt.sailId);
     if (attempt.state !== "unknown" || !sail || sail.currentAttemptId !== id || sail.desired === "stop") continue;
     const spec = state.specs.get(sail.specId)!.spec;
-    const signature = signatureOf(spec);
+    const signature = signatureOf(spec, sail);
     if (spec.reschedule === false || refused.has(signature)) continue;
     if (placeSail(world, draft, sail, { exclude: nodeId }) !== null) {
       refused.add(signature);
@@ -139,10 +144,12 @@ function moveAway(world: World, draft: Draft, nodeId: string, promised: Promised
     const sail = state.sails.get(attempt.sailId);
     if (isFinal(attempt.state) || !sail || sail.desired === "stop" || attempt.desired === "stop") continue;
     staying++;
+    // Its service replaces it before it goes.
+    if (sail.replica) continue;
     const spec = state.specs.get(sail.specId)!.spec;
-    if (spec.reschedule === false || moving >= MOVES_AT_ONCE || refused.has(signatureOf(spec))) continue;
+    if (spec.reschedule === false || moving >= MOVES_AT_ONCE || refused.has(signatureOf(spec, sail))) continue;
     if (!promisePlace(world, spec, nodeId, promised)) {
-      refused.add(signatureOf(spec));
+      refused.add(signatureOf(spec, sail));
       continue;
     }
     draft.event("taskStopping", `${sail.name} leaves ${mast.name}, which is draining`, {

@@ -2,7 +2,7 @@
  * What sailors tell of their attempts. Every report is acknowledged once what follows from it is durable, also one of
  * an attempt that is not known (any more): the sailor may then forget it.
  */
-import type { AttemptRecord, AttemptState } from "./attempt.ts";
+import type { AttemptRecord, AttemptState, Observation } from "./attempt.ts";
 import { isFinal, mayFollow } from "./attempt.ts";
 import { endSail, putAttempt, putSail, wantNewAttempt } from "./changes.ts";
 import type { World } from "./decide.ts";
@@ -71,16 +71,21 @@ function takeReport(world: World, draft: Draft, nodeId: string, report: AttemptR
     return false;
   }
   const over = isFinal(next);
-  const after = putAttempt(draft, attempt, {
+  const { settledStartMs: _before, ...unsettled } = attempt;
+  const settled = settledStartMs(attempt, next, report.observed);
+  const after = putAttempt(draft, unsettled, {
     state: next,
     reported: true,
     holding: !over,
     observed: report.observed,
     reason: over && report.cause === "vanished" ? "its container vanished" : attempt.reason,
+    ...(settled === undefined ? {} : { settledStartMs: settled }),
   });
   const sail = state.sails.get(attempt.sailId);
   if (sail && sail.currentAttemptId === attempt.id && !isSailFinal(sail.state)) {
-    if (over && report.result && sail.stepId !== undefined) draft.results.set(sail.id, report.result);
+    if (over && report.result && (sail.stepId ?? sail.measures) !== undefined) {
+      draft.results.set(sail.id, report.result);
+    }
     tellEvents(draft, sail, attempt, after);
     if (over) afterEnd(world, draft, sail, after, report);
     else {
@@ -89,6 +94,15 @@ function takeReport(world: World, draft: Draft, nodeId: string, report: AttemptR
     }
   }
   return over;
+}
+
+/** A sailor that has just started cannot tell yet: what was known of the same process holds until it says otherwise. */
+function settledStartMs(attempt: AttemptRecord, next: AttemptState, observed: Observation): number | undefined {
+  if (next !== "running" || observed.settled === false || observed.startedMs === null) return undefined;
+  if (observed.settled === true) return observed.startedMs;
+  return observed.health !== "unhealthy" && attempt.settledStartMs === observed.startedMs
+    ? attempt.settledStartMs
+    : undefined;
 }
 
 /** The attempt was over for the deck already; what is still of interest is whether its container is gone. */
@@ -109,6 +123,11 @@ function afterEnd(world: World, draft: Draft, sail: SailRecord, attempt: Attempt
   const { reschedule } = world.state.specs.get(sail.specId)!.spec;
   const { observed } = report;
   if (sail.desired === "stop") return endSail(draft, sail, "stopped", "stopped as asked");
+  if (sail.replica && (attempt.state === "completed" || attempt.state === "failed")) {
+    const why = attempt.state === "completed" ? "exited with code 0" : describeFailure(report);
+    wantNewAttempt(draft, { ...sail, replica: { ...sail.replica, failure: why } }, why, true);
+    return;
+  }
   switch (attempt.state) {
     case "completed":
       return endSail(draft, sail, "completed", "exited with code 0");

@@ -30,6 +30,9 @@ export function decideSweep(world: World, draft: Draft): void {
     for (const attempt of attempts) draft.delete("attempt", attempt);
     if (sail.specId === id) draft.delete("spec", id);
     draft.delete("sail", id);
+    // The last one of a revision that is not kept any more.
+    const { specId } = sail;
+    if (specId !== id && !state.specUses.has(specId) && !state.revisions.has(specId)) draft.delete("spec", specId);
   }
 
   let events = 0;

@@ -6,6 +6,7 @@ import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
 import { judgeLiveness } from "./liveness.ts";
 import { NO_LOCAL_USE } from "./mast.ts";
+import { judgeServices } from "./service/follow_services.ts";
 import { judgeDeadlines } from "./workflow/wake.ts";
 
 const ATTEMPTS_PER_PIECE = 50;
@@ -39,6 +40,7 @@ export function decideTick(world: World, draft: Draft): void {
     return;
   }
   judgeDeadlines(world, draft);
+  judgeServices(world, draft);
   memory.suspectSinceMonoMs = verdict.suspicious ? memory.suspectSinceMonoMs ?? monoMs : null;
   for (const nodeId of verdict.lost.slice(0, LOST_PER_TICK)) {
     const mast = state.masts.get(nodeId)!;

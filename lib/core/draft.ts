@@ -57,6 +57,7 @@ export class Draft {
       readonly nodeId?: string;
       readonly runId?: string;
       readonly step?: string;
+      readonly service?: string;
     } = {},
   ): void {
     const sequence = this.state.newestEvent + 1;
@@ -64,6 +65,7 @@ export class Draft {
     const ofTask = task?.stepId === undefined ? undefined : this.state.steps.get(task.stepId);
     const runId = about.runId ?? ofTask?.runId;
     const step = about.step ?? (ofTask && stepLabel(ofTask));
+    const service = about.service ?? task?.replica?.service;
     const record: EventRecord = {
       sequence,
       atMs: this.context.wallMs,
@@ -76,6 +78,7 @@ export class Draft {
       message,
       ...(runId === undefined ? {} : { runId }),
       ...(step === undefined ? {} : { step }),
+      ...(service === undefined ? {} : { service }),
     };
     this.put("event", String(sequence), record);
   }

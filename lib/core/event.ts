@@ -50,6 +50,21 @@ export type EventKind =
   | "stepCancelled"
   | "stepSkipped"
   | "stepUpstreamFailed"
+  | "serviceApplied"
+  | "serviceScaled"
+  | "serviceRemoved"
+  | "replicaHealthy"
+  | "replicaRetiring"
+  | "rolloutStarted"
+  | "rolloutStage"
+  | "rolloutWaiting"
+  | "rolloutPaused"
+  | "rolloutResumed"
+  | "rolloutPromoted"
+  | "rolloutSucceeded"
+  | "rolloutFailed"
+  | "rolloutAborted"
+  | "rolloutSuperseded"
   | "secretSet"
   | "secretRemoved"
   | "tokenCreated"
@@ -71,6 +86,8 @@ export interface EventRecord {
   readonly runId?: string;
   /** The step's name, with `.INSTANCE` after it where it was fanned out. */
   readonly step?: string;
+  /** Of services, their rollouts and replicas; absent otherwise. */
+  readonly service?: string;
   /** One sentence. */
   readonly message: string;
 }

@@ -2,6 +2,7 @@
 import type { OriginalFields } from "./sail.ts";
 import type { Role } from "./token.ts";
 import type { TaskSpec } from "./documents/task.ts";
+import type { ServiceSpec } from "./documents/service.ts";
 import type { Scalar } from "./documents/workflow.ts";
 import type { AttemptReport, Hello } from "./outgoing.ts";
 import type { NewRun } from "./workflow/make_run.ts";
@@ -73,6 +74,21 @@ export type Input =
   | { readonly kind: "deadline"; readonly of: "run" | "step"; readonly id: string }
   /** After a start: whatever of a run was under way; `crashed`: the deck itself had ended meanwhile. */
   | { readonly kind: "lookAtRun"; readonly runId: string; readonly crashed: boolean }
+  | { readonly kind: "applyService"; readonly spec: ServiceSpec }
+  | { readonly kind: "scaleService"; readonly name: string; readonly replicas: number }
+  /** `to` null: the newest stable revision before the current one. */
+  | { readonly kind: "rollbackService"; readonly name: string; readonly to: number | null }
+  | { readonly kind: "restartService"; readonly name: string }
+  | { readonly kind: "removeService"; readonly name: string }
+  | {
+    readonly kind: "changeRollout";
+    readonly service: string;
+    readonly verb: "pause" | "resume" | "promote" | "abort";
+  }
+  /** Carry on with whatever is to be done for it. */
+  | { readonly kind: "lookAtService"; readonly name: string }
+  /** A step of a workflow waits for it. */
+  | { readonly kind: "rolloutEnded"; readonly stepId: string; readonly rolloutId: string }
   | {
     readonly kind: "hello";
     readonly sessionId: string;

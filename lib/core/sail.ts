@@ -4,6 +4,7 @@
  */
 import type { AttemptState } from "./attempt.ts";
 import type { TaskSpec } from "./documents/task.ts";
+import type { ReplicaMark } from "./service/records.ts";
 
 /**
  * pending    wants an attempt and has none (`why` says what stands in the way, `retryAtMs` when it is tried again)
@@ -84,6 +85,10 @@ export interface SailRecord {
   readonly revision: number;
   /** The step record whose attempt it is; absent: none. */
   readonly stepId?: string;
+  /** Absent: it is no replica of a service. */
+  readonly replica?: ReplicaMark;
+  /** The rollout whose replicas its request measures; absent: none. */
+  readonly measures?: string;
 }
 
 /** A spec as stored, shared by all who run it. `original` keeps fields of the Go original's document for echoing. */

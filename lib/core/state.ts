@@ -19,6 +19,8 @@ import type { Definition, Plan } from "./workflow/plan.ts";
 import { definitionOf } from "./workflow/plan.ts";
 import type { DefinitionRecord, OutputRecord, RunRecord, StepRecord, WorkflowRecord } from "./workflow/records.ts";
 import { isRunFinal, isStepFinal } from "./workflow/records.ts";
+import type { ReplicaMark, RevisionRecord, RolloutRecord, ServiceRecord } from "./service/records.ts";
+import { isRolloutFinal } from "./service/records.ts";
 import { RunIndex } from "./workflow/run_index.ts";
 
 /** An answer that is kept so that the same Idempotency-Key gives it again. */
@@ -48,6 +50,9 @@ export interface Records {
   readonly run: RunRecord;
   readonly step: StepRecord;
   readonly output: OutputRecord;
+  readonly service: ServiceRecord;
+  readonly revision: RevisionRecord;
+  readonly rollout: RolloutRecord;
 }
 
 export type RecordKind = keyof Records;
@@ -102,6 +107,9 @@ export class State {
   readonly runs = new Map<string, RunRecord>();
   readonly steps = new Map<string, StepRecord>();
   readonly outputs = new Map<string, OutputRecord>();
+  readonly services = new Map<string, ServiceRecord>();
+  readonly revisions = new Map<string, RevisionRecord>();
+  readonly rollouts = new Map<string, RolloutRecord>();
 
   /** Name to the sail that lives under it. */
   readonly liveNames = new Map<string, string>();
@@ -125,6 +133,16 @@ export class State {
   readonly endedRuns = new Set<string>();
   /** Concurrency group to the runs in it that have not ended, oldest first. */
   readonly groups = new Map<string, Set<string>>();
+  /** Tasks of services that have not ended, replicas only, oldest first. */
+  readonly replicas = new Map<string, Set<string>>();
+  /** Replicas that are to be stopped once their shutdown delay is over. */
+  readonly retiring = new Set<string>();
+  readonly revisionsByService = new Map<string, Set<string>>();
+  readonly rolloutsByService = new Map<string, Set<string>>();
+  /** Rollouts that have not ended. */
+  readonly activeRollouts = new Set<string>();
+  /** How many tasks on record, ended ones included, have a spec that is not theirs alone. */
+  readonly specUses = new Map<string, number>();
   /** Runs and steps whose time may run out or come, as `run/ID` and `step/ID`. */
   readonly deadlines = new Set<string>();
   /** Made when first asked for, of runs that have not ended. */
@@ -160,6 +178,12 @@ export class State {
         return this.#applyStep(change.id, change.value);
       case "output":
         return put(this.outputs, change.id, change.value);
+      case "service":
+        return put(this.services, change.id, change.value);
+      case "revision":
+        return this.#applyRevision(change.id, change.value);
+      case "rollout":
+        return this.#applyRollout(change.id, change.value);
       case "cluster":
         this.cluster = change.value;
         return;
@@ -200,6 +224,9 @@ export class State {
       run: this.runs,
       step: this.steps,
       output: this.outputs,
+      service: this.services,
+      revision: this.revisions,
+      rollout: this.rollouts,
     };
   }
 
@@ -253,6 +280,7 @@ export class State {
 
   #applySail(id: string, value: SailRecord | undefined): void {
     const before = this.sails.get(id);
+    this.#applyReplica(id, before, value);
     if (before) {
       dropFrom(this.sailsByName, before.name, id);
       if (this.liveNames.get(before.name) === id) this.liveNames.delete(before.name);
@@ -261,11 +289,47 @@ export class State {
     put(this.sails, id, value);
     if (value) {
       addTo(this.sailsByName, value.name, id);
-      if (!isSailFinal(value.state)) this.liveNames.set(value.name, id);
+      // Two replicas may bear a name at the same time: one that goes, and one that comes back to its slot.
+      if (!isSailFinal(value.state) && !value.replica) this.liveNames.set(value.name, id);
       this.countByState.set(value.state, (this.countByState.get(value.state) ?? 0) + 1);
     }
     keep(this.pending, id, value?.state === "pending" && value.desired === "run");
     keep(this.ended, id, value !== undefined && isSailFinal(value.state));
+  }
+
+  #applyReplica(id: string, before: SailRecord | undefined, value: SailRecord | undefined): void {
+    const specBefore = before && before.specId !== id ? before.specId : undefined;
+    const specAfter = value && value.specId !== id ? value.specId : undefined;
+    if (specBefore !== specAfter) {
+      if (specBefore !== undefined) count(this.specUses, specBefore, -1);
+      if (specAfter !== undefined) count(this.specUses, specAfter, 1);
+    }
+    const mark = (value ?? before)?.replica;
+    if (!mark) return;
+    const isLive = value !== undefined && !isSailFinal(value.state);
+    if (!isLive) dropFrom(this.replicas, mark.service, id);
+    else if (!before || isSailFinal(before.state)) addTo(this.replicas, mark.service, id);
+    keep(this.retiring, id, isLive && mark.retireAtMs !== null && value.desired === "run");
+  }
+
+  /** Of a replica that has not ended. */
+  markOf(id: string): ReplicaMark {
+    return this.sails.get(id)!.replica!;
+  }
+
+  #applyRevision(id: string, value: RevisionRecord | undefined): void {
+    const { service } = (value ?? this.revisions.get(id))!;
+    put(this.revisions, id, value);
+    if (value) addTo(this.revisionsByService, service, id);
+    else dropFrom(this.revisionsByService, service, id);
+  }
+
+  #applyRollout(id: string, value: RolloutRecord | undefined): void {
+    const { service } = (value ?? this.rollouts.get(id))!;
+    put(this.rollouts, id, value);
+    if (value) addTo(this.rolloutsByService, service, id);
+    else dropFrom(this.rolloutsByService, service, id);
+    keep(this.activeRollouts, id, value !== undefined && !isRolloutFinal(value.state));
   }
 
   #applyAttempt(id: string, value: AttemptRecord | undefined): void {
@@ -366,6 +430,12 @@ function put<V>(map: Map<string, V>, id: string, value: V | undefined): void {
 function keep(set: Set<string>, id: string, member: boolean): void {
   if (member) set.add(id);
   else set.delete(id);
+}
+
+function count(counts: Map<string, number>, key: string, by: number): void {
+  const next = (counts.get(key) ?? 0) + by;
+  if (next === 0) counts.delete(key);
+  else counts.set(key, next);
 }
 
 function addTo(index: Map<string, Set<string>>, key: string, id: string): void {

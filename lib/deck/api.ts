@@ -11,6 +11,7 @@ import type { AttemptRecord } from "../core/attempt.ts";
 import type { Role } from "../core/token.ts";
 import type { Link } from "../contracts/link.ts";
 import type { VersionedRecord } from "../core/migrate.ts";
+import type { ServiceApi } from "./service_api.ts";
 import type { WorkflowApi } from "./workflow_api.ts";
 import type { BackupHeader } from "../messages/backup.ts";
 import type {
@@ -146,7 +147,7 @@ export interface OriginalNode {
   readonly taskCount: number;
 }
 
-export interface DeckApi extends WorkflowApi {
+export interface DeckApi extends WorkflowApi, ServiceApi {
   submit(task: NewTask): Promise<SubmitReply>;
   /**
    * Carried on in pieces, answered after the last. `key` null: no idempotency. With the same key and the same

@@ -12,6 +12,7 @@ import type { Settings } from "../core/input.ts";
 import type { State } from "../core/state.ts";
 import type { BatchReply, DeckApi, Found, LogRequest, SubmitReply } from "./api.ts";
 import { StreamUnavailable } from "./api.ts";
+import type { Addresses } from "./addresses.ts";
 import { ask } from "./ask.ts";
 import type { Feed } from "./feed.ts";
 import type { DeckFigures } from "./figures.ts";
@@ -22,6 +23,7 @@ import type { Schedules } from "./schedules.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
+import { createServiceApi } from "./service_api_of_deck.ts";
 import { createWorkflowApi } from "./workflow_api_of_deck.ts";
 import { latestAttempt, nodeView, rfc3339, secretView, taskDetailView, tokenView } from "./views.ts";
 
@@ -40,6 +42,7 @@ export interface ApiParts {
   readonly random: Random;
   readonly schedules: Schedules;
   readonly secrets: Secrets;
+  readonly addresses: Addresses;
   readonly cron: Cron;
   readonly info: {
     readonly version: string;
@@ -128,6 +131,7 @@ export function createApi(parts: ApiParts): DeckApi {
       startedAt: rfc3339(info.startedMs),
     }),
     ...createWorkflowApi(parts),
+    ...createServiceApi(parts),
     metrics: () => figures,
     backup: () => ({
       about: {

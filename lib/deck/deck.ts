@@ -13,6 +13,7 @@ import type { Store } from "../contracts/store.ts";
 import { createMemory } from "../core/decide.ts";
 import type { EventKind, EventRecord } from "../core/event.ts";
 import type { Settings } from "../core/input.ts";
+import { createAddresses } from "./addresses.ts";
 import { createApi } from "./api_of_deck.ts";
 import type { DeckApi } from "./api.ts";
 import { keepDialling } from "./dial.ts";
@@ -77,6 +78,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
     clusterId,
     verify: options.verify,
     secrets,
+    addresses: () => addresses,
     term,
     clock,
     random,
@@ -84,6 +86,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
     // A stream link may be half dead, which nothing but its session would tell.
     onOver: (sessionId, reason) => streams.release(sessionId, reason),
   });
+  const addresses = createAddresses({ committed, tell: (nodeId, message) => sessions.tell(nodeId, message) });
   const feed = createFeed();
   const figures = createFigures(committed, () => loop.depth(), () => loop.storeProblem());
   let schedules: Schedules | undefined = undefined;
@@ -97,6 +100,7 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
     random,
     logger,
     hooks: {
+      onChanges: (changes) => addresses.onChanges(changes),
       onSends: (sends) => sessions.send(sends),
       onEvents: (events) => {
         for (const event of events) observePlacement(event);
@@ -152,7 +156,21 @@ export async function createDeck(options: DeckOptions): Promise<Deck> {
   };
   return {
     api: createApi({
-      ...{ loop, committed, settings, sessions, streams, feed, figures, clock, random, info, schedules, secrets },
+      ...{
+        loop,
+        committed,
+        settings,
+        sessions,
+        streams,
+        feed,
+        figures,
+        clock,
+        random,
+        info,
+        schedules,
+        secrets,
+        addresses,
+      },
       cron: options.cron,
     }),
     term,

@@ -18,7 +18,7 @@ import { decide } from "../core/decide.ts";
 import type { Draft, Send } from "../core/draft.ts";
 import type { EventRecord } from "../core/event.ts";
 import type { Input } from "../core/input.ts";
-import type { State } from "../core/state.ts";
+import type { RecordChange, State } from "../core/state.ts";
 import { changesToStore } from "./records.ts";
 
 /** Drafts of one turn at most; what follows waits for the next. */
@@ -30,6 +30,8 @@ const NOTHING_DURABLE = -1;
 export class StoreUnavailable extends Error {}
 
 export interface LoopHooks {
+  /** Readers see them already. */
+  readonly onChanges: (changes: readonly RecordChange[]) => void;
   readonly onSends: (sends: readonly Send[]) => void;
   readonly onEvents: (events: readonly EventRecord[]) => void;
   /** An input of a sailor's session could not be kept: the session must start over with full truth. */
@@ -245,14 +247,17 @@ export function startLoop(options: LoopOptions): Loop {
   function publish(done: readonly { waiting: Waiting; draft: Draft }[]): void {
     const events: EventRecord[] = [];
     const sends: Send[] = [];
+    const changes: RecordChange[] = [];
     for (const { draft } of done) {
       for (const change of draft.changes) {
         committed.apply(change);
+        changes.push(change);
         if (change.kind === "event" && change.value) events.push(change.value);
       }
       sends.push(...draft.sends);
     }
     hooks.onSends(sends);
+    hooks.onChanges(changes);
     for (const { waiting, draft } of done) waiting.reply?.resolve(draft.reply);
     if (events.length > 0) hooks.onEvents(events);
   }

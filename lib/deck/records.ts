@@ -24,6 +24,9 @@ const KINDS: Readonly<Record<RecordKind, true>> = {
   run: true,
   step: true,
   output: true,
+  service: true,
+  revision: true,
+  rollout: true,
 };
 
 export const DECK_RECORDS: RecordForm = {

@@ -17,6 +17,7 @@ import { createAdmission } from "./admission.ts";
 import type { FrameOrder } from "../session/frame_order.ts";
 import { createFrameOrder } from "../session/frame_order.ts";
 import type { Loop } from "./loop.ts";
+import type { Addresses } from "./addresses.ts";
 import type { Secrets } from "./secrets.ts";
 
 /** For the proof, too. */
@@ -52,6 +53,8 @@ export interface Sessions {
   close(sessionId: string, reason: string): void;
   /** Asks every sailor for a sign of life. */
   ping(): void;
+  /** Does nothing when the node has no session. */
+  tell(nodeId: string, message: DeckMessage): void;
   ofNode(nodeId: string): string | undefined;
   has(sessionId: string): boolean;
   closeAll(reason: string): void;
@@ -64,6 +67,8 @@ export function createSessions(options: {
   readonly term: number;
   readonly verify: Verify;
   readonly secrets: Pick<Secrets, "fill" | "hideInReports">;
+  /** Where the services answer that a task binds. */
+  readonly addresses: () => Pick<Addresses, "fill">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -78,14 +83,18 @@ export function createSessions(options: {
     if (session.link.buffered() > BUFFERED_BYTES_MAX) {
       return session.link.close("the sailor does not read");
     }
-    session.link.send(session.order.write(withSecrets(message)));
+    session.link.send(session.order.write(complete(message)));
   }
 
-  /** Their values come in here, the last place before the wire. */
-  function withSecrets(message: DeckMessage): DeckMessage {
+  /** Values of secrets, and addresses as they are now, come in here: the last place before the wire. */
+  function complete(message: DeckMessage): DeckMessage {
     if (message.kind !== "assign" && message.kind !== "welcome") return message;
-    if (!message.assignments.some(({ spec }) => spec.secrets)) return message;
-    return { ...message, assignments: message.assignments.map(options.secrets.fill) };
+    if (!message.assignments.some(({ spec }) => spec.secrets || spec.bind)) return message;
+    const { fill } = options.addresses();
+    return {
+      ...message,
+      assignments: message.assignments.map((each) => each.spec.secrets ? options.secrets.fill(each) : each).map(fill),
+    };
   }
 
   function close(sessionId: string, reason: string): void {
@@ -257,6 +266,10 @@ export function createSessions(options: {
     close,
     ping() {
       for (const session of byNode.values()) post(session, { kind: "ping" });
+    },
+    tell(nodeId, message) {
+      const session = byNode.get(nodeId);
+      if (session) post(session, message);
     },
     ofNode: (nodeId) => byNode.get(nodeId)?.id,
     has: (sessionId) => sessions.has(sessionId),

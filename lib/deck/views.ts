@@ -7,6 +7,7 @@ import type { MastRecord } from "../core/mast.ts";
 import { choose } from "../core/rudder/rudder.ts";
 import { SCHEDULERS } from "../core/rudder/schedulers.ts";
 import type { SailRecord } from "../core/sail.ts";
+import { placingOf } from "../core/service/placing.ts";
 import type { SecretRecord } from "../core/secret.ts";
 import type { State } from "../core/state.ts";
 import type { TokenRecord } from "../core/token.ts";
@@ -50,7 +51,10 @@ export function taskView(state: State, settings: Settings, sail: SailRecord): Ta
 /** A pending sail's reason is found when somebody asks: it would change with every other placement. */
 export function whyOf(state: State, settings: Settings, sail: SailRecord): string | null {
   if (sail.state !== "pending" || sail.retryAtMs !== null) return sail.why;
-  const choice = choose(state, SCHEDULERS[settings.scheduler], state.specs.get(sail.specId)!.spec, { turn: 0 });
+  const choice = choose(state, SCHEDULERS[settings.scheduler], state.specs.get(sail.specId)!.spec, {
+    turn: 0,
+    ...(sail.replica ? placingOf(state, sail.replica) : {}),
+  });
   return choice.kind === "refused" ? choice.why : "about to be placed";
 }
 
@@ -113,6 +117,7 @@ export function eventView(event: EventRecord): EventView {
     message: event.message,
     runId: event.runId ?? null,
     step: event.step ?? null,
+    service: event.service ?? null,
   };
 }
 

@@ -66,6 +66,7 @@ export const eventView = z.object({
   node: z.string().nullable(),
   runId: z.string().nullable().optional().describe("of a workflow's run, its steps and their tasks"),
   step: z.string().nullable().optional().describe("of a run: its step, with .INSTANCE where it was fanned out"),
+  service: z.string().nullable().optional().describe("of a service, its rollouts and replicas"),
   message: z.string(),
 });
 

@@ -23,6 +23,7 @@ class Rig {
   readonly welcomed: string[] = [];
   readonly over: string[] = [];
   readonly sessions: Sessions = createSessions({
+    addresses: () => ({ fill: (assignment) => assignment }),
     clusterId: "cluster-1",
     verify: testVerify,
     secrets: { fill: (assignment) => assignment, hideInReports: (reports) => reports },

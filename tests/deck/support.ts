@@ -160,6 +160,7 @@ export async function loopRig(disk?: MemoryDisk): Promise<LoopRig> {
     random: countingRandom(),
     logger,
     hooks: {
+      onChanges: () => {},
       onSends: (some) => {
         if (some.length > 0) order.push(`sends, ${committed.sails.size} tasks readable`);
         sends.push(...some);

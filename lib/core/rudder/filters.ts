@@ -153,12 +153,16 @@ function forbiddenBy({ allows }: MastRecord, spec: TaskSpec): Refusal | undefine
   }
 }
 
+export function meetsConstraints(mast: MastRecord, { constraints }: Pick<TaskSpec, "constraints">): boolean {
+  return constraints.every((constraint) => meets(mast, constraint));
+}
+
 function meets(mast: MastRecord, constraint: Constraint): boolean {
   const equal = attributeOf(mast, constraint.attribute) === constraint.value;
   return constraint.operator === "==" ? equal : !equal;
 }
 
-function attributeOf(mast: MastRecord, attribute: string): string | undefined {
+export function attributeOf(mast: MastRecord, attribute: string): string | undefined {
   if (attribute === "node.name") return mast.name;
   if (attribute === "node.id") return mast.id;
   if (attribute === "node.runtime") return mast.runtimes.join(",");

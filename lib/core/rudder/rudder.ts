@@ -3,6 +3,7 @@
  * Owns the interface of the schedulers and the sentence that says why nothing fits; filters live in filters.ts.
  */
 import type { TaskSpec } from "../documents/task.ts";
+import type { MastRecord } from "../mast.ts";
 import type { State } from "../state.ts";
 import type { Candidate, PromisedPlace, Refusal } from "./filters.ts";
 import { createUnbookedUses, demandOf, examine } from "./filters.ts";
@@ -51,6 +52,10 @@ export function choose(
     readonly avoid?: string;
     readonly exclude?: string;
     readonly promised?: readonly PromisedPlace[];
+    /** No other node will do. */
+    readonly only?: string;
+    /** Nodes of a lower rank are taken first, whatever the scheduler thinks of them. */
+    readonly rank?: (mast: MastRecord) => number;
   },
 ): Choice {
   const demand = demandOf(spec);
@@ -58,6 +63,7 @@ export function choose(
   const nodes = state.masts.size;
   let best: Candidate | undefined;
   let bestScore = Infinity;
+  let bestRank = Infinity;
   let avoided: Candidate | undefined;
   let position = 0;
   const unbookedUseOf = createUnbookedUses(state, options.promised);
@@ -65,6 +71,7 @@ export function choose(
     const mast = state.masts.get(state.mastsByName.get(name)!)!;
     const at = position++;
     if (mast.id === options.exclude) continue;
+    if (options.only !== undefined && mast.id !== options.only) continue;
     const result = examine(state, mast, spec, demand, unbookedUseOf);
     if (result.kind === "refusal") {
       refusals.push(result);
@@ -75,9 +82,11 @@ export function choose(
       continue;
     }
     const score = scheduler.score(result, { demand, nodes, turn: options.turn, position: at });
-    if (score < bestScore) {
+    const rank = options.rank?.(mast) ?? 0;
+    if (rank < bestRank || (rank === bestRank && score < bestScore)) {
       best = result;
       bestScore = score;
+      bestRank = rank;
     }
   }
   const candidate = best ?? avoided;

@@ -43,8 +43,8 @@ export interface RevisionRecord {
   readonly service: string;
   readonly number: number;
   readonly spread: ServiceSpec["spread"];
-  /** A rollout to it has succeeded. */
-  readonly stable: boolean;
+  /** When a rollout to it succeeded last; null: none has. */
+  readonly stableMs: number | null;
   /** What made it: `apply`, `restart of 3`. */
   readonly cause: string;
   readonly createdMs: number;
@@ -103,8 +103,8 @@ export interface RolloutRecord {
   readonly cause: "apply" | "rollback" | "restart" | "revert" | "resume";
   /** Of a revert: the rollout that failed. */
   readonly reverts: number | null;
-  /** Of a workflow's run: the step record that waits for it. */
-  readonly stepId: string | null;
+  /** Of workflows' runs: the step records that wait for it. */
+  readonly stepIds: readonly string[];
   readonly update: UpdateSpec;
   readonly state: RolloutState;
   readonly stage: RolloutStage;
@@ -115,11 +115,14 @@ export interface RolloutRecord {
   readonly why: string | null;
   /** The replica that made it fail. */
   readonly failedTask: string | null;
-  /** Of its own clock, when this record was written. */
+  /** Of its own clock, when this record was written, and wall time then. */
   readonly activeMs: number;
+  readonly clockAtMs: number;
   /** On its own clock: when the last replica became healthy for the first time; when its stage began. */
   readonly progressAtMs: number;
   readonly stageAtMs: number;
+  /** How often all replicas were healthy and one of them was lost before it counted. */
+  readonly setbacks: number;
   readonly createdMs: number;
   readonly endedMs: number | null;
 }
@@ -137,6 +140,8 @@ export interface ReplicaMark {
   readonly placedAtMs: number | null;
   /** It was healthy for minHealthyTime once. */
   readonly wasHealthy: boolean;
+  /** Why it last ended by itself, or could not be started; null: it has not. */
+  readonly failure: string | null;
   /** Wall time at which it is stopped; from when this is set it is on no address list. Null: it stays. */
   readonly retireAtMs: number | null;
 }

@@ -17,6 +17,7 @@ import { parseOutputLines } from "./outputs.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { StepEnding, StepRecord } from "./records.ts";
 import { isPhaseEnding, isStepFinal, stepLabel } from "./records.ts";
+import { leaveRollout } from "./leave_rollout.ts";
 import { endStep } from "./step_end.ts";
 import type { Scene } from "./values.ts";
 import { evaluateCondition, FillError, fillText } from "./values.ts";
@@ -162,7 +163,10 @@ export function giveUp(world: World, draft: Draft, step: StepRecord, ending: Ste
     draft.follow.push({ kind: "cancelRun", runId: child.id, why: "its step was ended", now });
     return;
   }
-  endAttempt(world, draft, step, { ...ending, exitCode: null, result: null });
+  if (step.state === "running" && step.rolloutId !== undefined) {
+    leaveRollout(world, draft, step);
+  }
+  endAttempt(world, draft, world.state.steps.get(step.id)!, { ...ending, exitCode: null, result: null });
 }
 
 /** The end that was decided, now that nothing of the attempt runs any more. */

@@ -138,7 +138,7 @@ function unknownName({ root }: Read, scope: ScopeKind): string {
   return `unknown name \`${root}\`${suggestion(root, namesOf(scope).filter((name) => name !== "status"))}`;
 }
 
-const WHERE: Readonly<Record<Exclude<ScopeKind, "run">, string>> = {
+const WHERE: Readonly<Record<Exclude<ScopeKind, "run" | "measure">, string>> = {
   step: "before a step starts",
   outputs: "in `outputs`",
   retry: "in `retry.when`",

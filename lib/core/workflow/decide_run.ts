@@ -46,10 +46,6 @@ function startRunAsked(world: World, draft: Draft, input: Extract<Input, { kind:
   if (given.only !== null && !plan.phases.steps.some(({ id }) => id === given.only)) {
     return { kind: "notFound", message: `workflow ${plan.spec.name} has no step ${given.only}` };
   }
-  const rollout = plan.steps.find(({ spec }) => spec.action.kind === "rollout");
-  if (rollout) {
-    return { kind: "conflict", message: `step ${rollout.id} is a rollout, which this version cannot carry out yet` };
-  }
   try {
     const refusal = makeRoom(world, draft, plan, given);
     if (refusal !== null) return { kind: "conflict", message: refusal };

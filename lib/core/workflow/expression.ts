@@ -22,9 +22,10 @@ export type Value = null | boolean | number | string | readonly Value[] | { read
  * outputs  a step and what it has printed: besides stdout, stderr, exitCode; of an answer status, headers, body
  * retry    a failed attempt: params, matrix, item, exitCode, outcome, attempt, stdout, stderr, status, headers, body
  * expect   an answer: status, headers, body, and params, env, matrix, item, steps
+ * measure  of a rollout's analysis: address, slot, revision, service in the request, status, headers, body of the answer
  * run      before anything has run: params, run
  */
-export type ScopeKind = "step" | "outputs" | "retry" | "expect" | "run";
+export type ScopeKind = "step" | "outputs" | "retry" | "expect" | "run" | "measure";
 
 export interface Expression {
   readonly source: string;
@@ -165,6 +166,15 @@ const NAMES: Readonly<Record<ScopeKind, Readonly<Record<string, string>>>> = {
     steps: "map",
     run: "map",
     attempt: "int",
+    status: "int",
+    headers: "map",
+    body: "string",
+  },
+  measure: {
+    address: "string",
+    slot: "int",
+    revision: "int",
+    service: "string",
     status: "int",
     headers: "map",
     body: "string",

@@ -36,6 +36,9 @@ function lookAtStep(world: World, draft: Draft, run: RunRecord, step: StepRecord
   }
   if (step.dueMs !== null) draft.follow.push({ kind: "alarm", topic: `step/${step.id}` });
   if (step.childRunId !== null) draft.follow.push({ kind: "childEnded", runId: step.childRunId });
+  if (step.rolloutId !== undefined) {
+    draft.follow.push({ kind: "rolloutEnded", stepId: step.id, rolloutId: step.rolloutId });
+  }
   if (isService) draft.follow.push({ kind: "endService", stepId: step.id });
   const isTask = spec.action.kind === "task" || spec.action.kind === "http";
   if (crashed && isTask && spec.onCrash !== "adopt" && step.ending === null && step.state !== "retrying") {

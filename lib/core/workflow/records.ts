@@ -200,6 +200,8 @@ export interface StepRecord {
   /** The task of the attempt that counts, or of the last one. */
   readonly taskId: string | null;
   readonly childRunId: string | null;
+  /** Of a rollout: the one that it waits for; absent: none. */
+  readonly rolloutId?: string;
   /** Whether it ran at all, and was healthy at any time: what `started` and `healthy` needs ask. */
   readonly started: boolean;
   readonly healthy: boolean;

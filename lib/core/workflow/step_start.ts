@@ -25,6 +25,7 @@ import {
   stepRecordId,
   stepTaskId,
 } from "./records.ts";
+import { startRolloutOf } from "./rollout_step.ts";
 import { tellStarted } from "./started.ts";
 import { endStep } from "./step_end.ts";
 import { taskOfStep } from "./step_task.ts";
@@ -145,7 +146,7 @@ function begin(world: World, draft: Draft, run: RunRecord, step: StepRecord, act
     case "workflow":
       return startChild(world, draft, scene, step, action);
     case "rollout":
-      throw new FillError("rollout: this version cannot carry out rollouts");
+      return startRolloutOf(world, draft, scene, step, action.rollout);
     default:
       action satisfies never;
   }
