@@ -241,6 +241,8 @@ async function sail(steps: readonly Step[]): Promise<void> {
   const stopped = new Set<string>();
   const untouched = new Set<string>();
   const vanished = new Set<string>();
+  /** Made before their sailor lost its journal: the container is the last trace of one that was not told of. */
+  const unjournalled = new Set<string>();
   let submitted = 0;
   const pick = <T>(list: readonly T[], which: number) => list[which % Math.max(1, list.length)] as T | undefined;
   const restartable = () => [...v.engine.containers].filter(([, c]) => c.status === "running").map(([name]) => name);
@@ -270,7 +272,7 @@ async function sail(steps: readonly Step[]): Promise<void> {
         else if (s.kind === "kill") v.engine.kill(name);
         else {
           v.engine.vanish(name);
-          vanished.add(name);
+          if (!unjournalled.has(name) || v.heardOf(name)) vanished.add(name);
         }
         break;
       }
@@ -290,6 +292,7 @@ async function sail(steps: readonly Step[]): Promise<void> {
           v.wipeSailor();
           // What no report was heard of before all traces were lost may be made anew: nobody can know better.
           for (const name of vanished) if (!v.heardOf(name)) vanished.delete(name);
+          for (const name of v.engine.containers.keys()) unjournalled.add(name);
         }
         await v.bootSailor();
         break;
