@@ -58,8 +58,8 @@ function signatureOf(spec: TaskSpec, { replica }: SailRecord): string {
 function signatureOfSpec(spec: TaskSpec): string {
   let signature = signatures.get(spec);
   if (signature === undefined) {
-    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, step, secrets } = spec;
-    const abilities = [step !== undefined, secrets !== undefined];
+    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, step, secrets, bind, minHealthyMs } = spec;
+    const abilities = [step !== undefined, secrets !== undefined, bind !== undefined || minHealthyMs !== undefined];
     const parts = [cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, abilities];
     signatures.set(spec, signature = JSON.stringify(parts));
   }

@@ -34,6 +34,7 @@ export interface MastRecord {
   /**
    * steps  scripts of workflows' steps, and results with their end
    * http   requests as tasks
+   * secrets, services  values and addresses that come with a task; replicas' health measured over time
    * Words that are not known are kept. Absent: its sailor is older and has none.
    */
   readonly abilities?: readonly string[];

@@ -152,7 +152,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
   }
 
   const runtimesAway = () => [...options.fleet().lost()].map((runtime) => runtime.kind).filter(isOfHost);
-  const abilities = ["steps", "secrets", ...runtimes.some((r) => r.kind === "http") ? ["http"] : []];
+  const abilities = ["steps", "secrets", "services", ...runtimes.some((r) => r.kind === "http") ? ["http"] : []];
 
   return {
     changed,

@@ -24,6 +24,7 @@ import { watchHealth } from "./health.ts";
 import { LOCAL } from "./journal.ts";
 import type { Entry, Journal, Outcome } from "./journal.ts";
 import { outputTail } from "./output_tail.ts";
+import { Settling } from "./settling.ts";
 import type { Slots } from "./slots.ts";
 import { stepObstacle } from "./step_obstacle.ts";
 import { isJournalled, readResult, unreadable } from "./step_result.ts";
@@ -65,6 +66,7 @@ export class Supervisor {
   #state: "preparing" | "running" | "stopping" = "preparing";
   #observed: Observation;
   #healthSinceMonoMs = 0;
+  readonly #settling: Settling | undefined;
   #watch: HealthWatch | undefined;
   #watchedStartMs: number | null = null;
   /** When it is started again after an exit, and when it is restarted because it is unhealthy; null: not. */
@@ -97,6 +99,17 @@ export class Supervisor {
       healthOutput: this.entry.givenUp?.healthOutput ?? null,
       ...this.entry.outcome?.observed,
     };
+    const { minHealthyMs } = this.spec;
+    if (minHealthyMs !== undefined && !this.entry.outcome) {
+      this.#settling = new Settling({
+        minHealthyMs,
+        adopted: this.entry.phase === "started",
+        health: this.#observed.health,
+        clock: options.clock,
+        onSettled: () => this.#tell(this.#settled()),
+      });
+      this.#observed = { ...this.#observed, ...this.#settled() };
+    }
     // Until its result is read again it is told as what it was.
     if (this.entry.outcome) this.#state = "running";
   }
@@ -163,6 +176,7 @@ export class Supervisor {
   /** Lets go of it; the container goes on. */
   close(): void {
     this.#closed = true;
+    this.#settling?.close();
     this.#watch?.stop();
     this.#cancelTimer();
     this.#pull?.abort();
@@ -416,6 +430,7 @@ export class Supervisor {
   /** Keeps what was seen; counts starts that nobody here asked for. */
   #note(container: ContainerObservation): void {
     this.#countStart(container, Math.max(1, madeRestarts(container) - this.entry.runtimeRestarts));
+    this.#settling?.process(container.status === "running" ? container.startedMs : null);
     const seen = {
       containerId: container.id,
       containerName: container.name,
@@ -426,6 +441,7 @@ export class Supervisor {
       startedMs: container.startedMs,
       finishedMs: container.finishedMs,
       message: container.error,
+      ...this.#settled(),
     };
     // An exit is told together with what follows from it.
     if (container.status === "exited") this.#observed = cut({ ...this.#observed, ...seen });
@@ -480,7 +496,14 @@ export class Supervisor {
 
   #setHealth(health: Observation["health"], healthOutput: string | null): void {
     if (health !== this.#observed.health) this.#healthSinceMonoMs = this.#o.clock.monoMs();
-    this.#tell({ health, healthOutput });
+    this.#settling?.health(health);
+    this.#tell({ health, healthOutput, ...this.#settled() });
+  }
+
+  /** Nothing while it cannot be told. */
+  #settled(): Pick<Observation, "settled"> {
+    const settled = this.#settling?.settled;
+    return settled === undefined ? {} : { settled };
   }
 
   #become(state: "running" | "stopping"): void {

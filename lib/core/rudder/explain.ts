@@ -37,6 +37,8 @@ function describe(reason: RefusalReason, group: readonly Refusal[], demand: Dema
       return `${one ? "is" : "are"} too old for workflow steps`;
     case "secrets":
       return `${one ? "is" : "are"} too old for secrets`;
+    case "services":
+      return `${one ? "is" : "are"} too old for services`;
     case "http":
       return `${one ? "does" : "do"} not make http requests (--no-http)`;
     case "constraint":

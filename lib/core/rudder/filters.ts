@@ -38,6 +38,7 @@ export type RefusalReason =
   | "steps"
   | "http"
   | "secrets"
+  | "services"
   | "constraint"
   | "bind"
   | "hostNetwork"
@@ -123,7 +124,11 @@ export function examine(
 }
 
 /** What the node cannot do at all, or not now. A request needs none of its runtimes. */
-function lacks(mast: MastRecord, live: MastLive, { runtime, step, secrets }: TaskSpec): Refusal | undefined {
+function lacks(
+  mast: MastRecord,
+  live: MastLive,
+  { runtime, step, secrets, bind, minHealthyMs }: TaskSpec,
+): Refusal | undefined {
   if (runtime !== "http") {
     if (!mast.runtimes.includes(runtime)) return refusal("runtime", 0, runtime);
     if (live.runtimesAway?.includes(runtime)) return refusal("runtimeAway", 0, runtime);
@@ -132,6 +137,7 @@ function lacks(mast: MastRecord, live: MastLive, { runtime, step, secrets }: Tas
   // An older sailor would run something else, or could not even read it.
   if ((step || runtime === "http") && !can("steps")) return refusal("steps");
   if (secrets && !can("secrets")) return refusal("secrets");
+  if ((bind || minHealthyMs !== undefined) && !can("services")) return refusal("services");
   return runtime === "http" && !can("http") ? refusal("http") : undefined;
 }
 
