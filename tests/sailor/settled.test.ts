@@ -1,5 +1,7 @@
 /** How long a replica has been healthy: counted without a break, and told once it is long enough. */
 import assert from "node:assert/strict";
+import { Settling } from "../../lib/sailor/settling.ts";
+import { createVirtualClock } from "../fixtures/virtual_clock.ts";
 import type { TaskDocument } from "../../lib/core/documents/task.ts";
 import { assignment, HEARTBEAT_MS, nameOf, Rig, type ScriptedDeck, spec } from "./support/rig.ts";
 
@@ -125,4 +127,18 @@ Deno.test("what is no replica of a service says nothing of it", async () => {
   await live(rig, deck, 5_000);
   assert.equal(deck.reports("a").some(({ observed }) => "settled" in observed), false);
   await rig.end();
+});
+
+Deno.test("another process is a break, though nobody saw the first one end", async () => {
+  const clock = createVirtualClock();
+  const settling = new Settling({ minHealthyMs: 1_000, adopted: false, health: "none", clock, onSettled: () => {} });
+  settling.process(1);
+  await clock.advance(1_000);
+  assert.equal(settling.settled, true);
+  settling.process(2);
+  assert.equal(settling.settled, false);
+  await clock.advance(999);
+  assert.equal(settling.settled, false);
+  await clock.advance(1);
+  assert.equal(settling.settled, true);
 });
