@@ -17,16 +17,25 @@ const ORIGINAL_KEYS = ["Sail", "State", "ID"];
 
 /** Throws `CommandFailure` with `file:line:column` for each thing that is wrong. */
 export async function parseFile(text: string, name: string): Promise<FileDocument> {
-  if (text.length > FILE_CHARACTERS_MAX) throw new CommandFailure(`${name} is larger than 16 MiB`);
-  const value = parseJson(text) ?? await parseYaml(text, name);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new CommandFailure(`${name} holds no task: it must be a mapping of keys`, [
-      "begin with  name:  and  image:",
-    ]);
-  }
+  const value = await parseMapping(text, name, "task", "begin with  name:  and  image:");
   return ORIGINAL_KEYS.some((key) => key in value)
     ? { kind: "original", event: value as Record<string, unknown> }
     : { kind: "task", task: value as TaskDocument };
+}
+
+/** `what` such as `task`. Throws `CommandFailure` as `parseFile` does. */
+export async function parseMapping(
+  text: string,
+  name: string,
+  what: string,
+  hint: string,
+): Promise<Record<string, unknown>> {
+  if (text.length > FILE_CHARACTERS_MAX) throw new CommandFailure(`${name} is larger than 16 MiB`);
+  const value = parseJson(text) ?? await parseYaml(text, name);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new CommandFailure(`${name} holds no ${what}: it must be a mapping of keys`, [hint]);
+  }
+  return value as Record<string, unknown>;
 }
 
 /** What the deck did not like of a document, with the place of each thing in the file. */

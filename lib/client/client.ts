@@ -39,6 +39,7 @@ import type { TaskDocument } from "../core/documents/task.ts";
 import { DeckError } from "./errors.ts";
 import { type ExecSession, openExec } from "./exec.ts";
 import { type EventsOptions, followEvents } from "./sse.ts";
+import { Services } from "./services.ts";
 import { type ConnectOptions, query, Transport } from "./transport.ts";
 import { watchRun, type WatchRunOptions } from "./watch_run.ts";
 
@@ -89,9 +90,11 @@ const BATCH_TIMEOUT_MS = 600_000;
 
 export class Deck {
   readonly #transport: Transport;
+  readonly services: Services;
 
   constructor(transport: Transport) {
     this.#transport = transport;
+    this.services = new Services(transport);
   }
 
   /** As people write it: `deck:5555`. */

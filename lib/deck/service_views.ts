@@ -9,7 +9,7 @@ import { revisionSpec } from "../core/service/decide_service.ts";
 import { deadlineMs } from "../core/service/plan_service.ts";
 import type { RevisionRecord, RolloutRecord, ServiceRecord } from "../core/service/records.ts";
 import { isRolloutFinal, revisionId, rolloutId } from "../core/service/records.ts";
-import { activeRollout, phaseOf, replicasOf, wantedSlots } from "../core/service/scene.ts";
+import { activeRollout, phaseOf, replicasOf, wantedSlots, whyNotHealthy } from "../core/service/scene.ts";
 import type { State } from "../core/state.ts";
 import type {
   AddressList,
@@ -100,7 +100,7 @@ function replicaView(state: State, settings: Settings, sail: SailRecord, address
     revision: mark.revision,
     rollout: mark.rollout === 0 ? null : mark.rollout,
     state: stateOfReplica(state, sail),
-    why: attempt?.observed.healthOutput ?? attempt?.observed.message ?? mark.failure ?? whyOf(state, settings, sail),
+    why: attempt ? whyNotHealthy(state, sail) : mark.failure ?? whyOf(state, settings, sail),
     node: state.masts.get(attempt?.nodeId ?? "")?.name ?? null,
     address,
     restarts: (attempt?.observed.restarts ?? 0) + (attempt?.observed.healthRestarts ?? 0),

@@ -18,6 +18,7 @@ import { openApiDocument } from "./openapi.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
 import { backupRoute, healthRoutes, infoRoutes, sessionRoutes } from "./system_routes.ts";
 import { runRoutes } from "./run_routes.ts";
+import { serviceRoutes } from "./service_routes.ts";
 import { taskRoutes } from "./task_routes.ts";
 import { secretRoutes } from "./secret_routes.ts";
 import { tokenRoutes } from "./token_routes.ts";
@@ -48,6 +49,7 @@ export function createDeckApp(options: DeckAppOptions): HttpApp {
     ...taskRoutes({ deck, clock, logger, upgrade }),
     ...workflowRoutes(deck),
     ...runRoutes(deck),
+    ...serviceRoutes(deck, clock),
     ...nodeRoutes(deck),
     ...eventRoutes(deck, clock),
     backupRoute(deck),

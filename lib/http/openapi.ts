@@ -3,8 +3,10 @@
  * are described as users write them (before parsing), so the schema and the parser cannot differ.
  */
 import { z } from "zod";
+import { serviceDocument } from "../core/documents/service.ts";
 import { taskDocument } from "../core/documents/task.ts";
 import * as api from "../messages/api.ts";
+import * as services from "../messages/service_api.ts";
 import * as runs from "../messages/run_api.ts";
 import { execClientMessage, execEndMessage } from "./exec.ts";
 import type { Route, RouteDescription } from "./edge.ts";
@@ -43,6 +45,20 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   CancelRequest: runs.cancelRequest,
   ResumeRequest: runs.resumeRequest,
   ResumeReply: runs.resumeReply,
+  ServiceDocument: serviceDocument,
+  Service: services.serviceView,
+  ServiceDetail: services.serviceDetailView,
+  ServiceList: services.serviceList,
+  ServiceApplied: services.serviceApplied,
+  ServicePlan: services.servicePlan,
+  ServiceHistory: services.serviceHistory,
+  Replica: services.replicaView,
+  Revision: services.revisionView,
+  Rollout: services.rolloutView,
+  RolloutList: services.rolloutList,
+  AddressList: services.addressList,
+  ScaleRequest: services.scaleRequest,
+  RollbackRequest: services.rollbackRequest,
   Secret: api.secretView,
   SecretList: api.secretList,
   SecretRequest: api.secretRequest,

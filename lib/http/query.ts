@@ -40,6 +40,10 @@ export const workflowSourceQuery = z.strictObject({
   version: count(1_000_000_000).optional().describe("the newest by default"),
 });
 
+export const rolloutListQuery = z.strictObject({
+  service: z.string().min(1).max(128).optional().describe("name of a service; its rollouts, newest first"),
+});
+
 const since = z.string().min(1).max(64);
 
 export const eventsQuery = z.strictObject({

@@ -312,6 +312,7 @@ export const parseDeckMessage = (frame: string | Uint8Array) =>
     "challenge",
     "assign",
     "acknowledge",
+    "services",
     "ping",
   ]);
 

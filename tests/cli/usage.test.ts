@@ -9,9 +9,10 @@ const COMMANDS = allCommands(buildProgram({ io: fakeIo(), exitCode: 0 }, []))
 
 Deno.test("the command line has the commands that it should", () => {
   const expected =
-    "deck sailor dev run status stop logs exec mast workflow events completions secret token cert backup restore".split(
-      " ",
-    );
+    "deck sailor dev run status stop logs exec mast service rollout workflow events completions secret token cert backup restore"
+      .split(
+        " ",
+      );
   const verbs = [
     "mast drain",
     "mast resume",
@@ -24,6 +25,9 @@ Deno.test("the command line has the commands that it should", () => {
     "token revoke",
     "cert ca",
     "cert issue",
+    ...["apply", "plan", "ls", "status", "scale", "rollback", "restart", "history", "addresses", "rm"]
+      .map((verb) => `service ${verb}`),
+    ...["ls", "status", "pause", "resume", "promote", "abort"].map((verb) => `rollout ${verb}`),
     "workflow run",
     "workflow status",
     "workflow logs",

@@ -63,6 +63,18 @@ const WORKFLOW = {
 const INCLUDED = { "warm.yaml": { name: "warm", params: { n: { type: "number" } }, steps: { a: { sleep: "1s" } } } };
 
 /** Honest documents of all kinds; a route gets wrong ones too. */
+const SERVICE = {
+  name: "fuzz",
+  replicas: 1,
+  task: { image: "a:1", ports: [80], health: { http: "/" } },
+  spread: ["node.labels.zone"],
+  update: {
+    strategy: "canary",
+    maxParallel: "25%",
+    analysis: { interval: "1s", count: 2, http: { url: "http://${{ address }}/", expect: "status == 200" } },
+  },
+};
+
 const DOCUMENTS: readonly unknown[] = [
   TASK,
   { name: "small", image: "a:1" },
@@ -78,6 +90,9 @@ const DOCUMENTS: readonly unknown[] = [
   { reason: "no", from: "build" },
   { grace: "10s" },
   { name: "token", kind: "admin", scope: "read" },
+  SERVICE,
+  { ...SERVICE, mode: "global", replicas: undefined, update: { strategy: "recreate" } },
+  { replicas: 2, to: 1 },
   {},
 ];
 
@@ -192,6 +207,8 @@ const honest = fc.constantFrom<FuzzRequest>(
   jsonRequest("PUT", "/v1/workflows/fuzz", { workflow: WORKFLOW, included: INCLUDED }),
   jsonRequest("POST", "/v1/runs", { workflow: WORKFLOW, included: INCLUDED, params: { n: 1 } }),
   jsonRequest("POST", "/v1/runs", { workflow: "fuzz" }),
+  jsonRequest("POST", "/v1/services", SERVICE),
+  jsonRequest("POST", "/v1/services/fuzz/scale", { replicas: 2 }),
 );
 
 function jsonRequest(method: string, target: string, document: unknown): FuzzRequest {

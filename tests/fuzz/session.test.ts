@@ -88,6 +88,7 @@ const FROM_SAILOR = [
   { kind: "proof", signature: "s".repeat(86) },
   { kind: "reports", reports: [reportOn(OWN, "running")] },
   { kind: "reports", reports: [reportOn(OWN, "failed")] },
+  { kind: "reports", reports: [{ ...reportOn(OWN, "running"), observed: { ...observed, settled: true } }] },
   { kind: "reports", reports: [{ ...reportOn(OWN, "completed"), result: RESULT }] },
   { kind: "reports", reports: [reportOn(TASK_ID, "failed"), reportOn("nobody", "running")] },
   { kind: "heartbeat", local: { ...NO_LOCAL_USE, hostPorts: ["80/tcp"] }, stats: STATS },
@@ -103,6 +104,12 @@ const STEP = {
 };
 const HTTP = { url: "http://a/", method: "GET", headers: { a: "b" }, body: "c", timeoutMs: 1_000 };
 const REQUEST = { ...STEP, spec: { ...STEP.spec, runtime: "http" as const, http: HTTP } };
+
+const REPLICA = {
+  ...assignment("d"),
+  spec: { ...plain.spec, minHealthyMs: 1_000, bind: [{ variable: "WEB", service: "web" }] },
+  services: { web: ["10.0.0.1:8080"] },
+};
 
 const FROM_DECK = [
   {
@@ -123,9 +130,10 @@ const FROM_DECK = [
     assignments: [assignment("b", { task: { env: { A: "b" } } })],
     drop: ["a-1"],
   },
-  { kind: "assign", term: 1, sequence: 2, assignments: [STEP, REQUEST], drop: [] },
+  { kind: "assign", term: 1, sequence: 2, assignments: [STEP, REQUEST, REPLICA], drop: [] },
   { kind: "assign", term: 1, sequence: 3, assignments: [assignment("a", { desired: "stop" })], drop: [] },
   { kind: "acknowledge", reports: [{ attemptId: "a-1", revision: 1 }] },
+  { kind: "services", services: { web: ["10.0.0.1:8080", "10.0.0.2:8080"], none: [] } },
   { kind: "challenge", clusterId: CLUSTER, nonce: "n" },
   { kind: "ping" },
   { kind: "refuse", code: "staleTerm", message: "no" },

@@ -79,10 +79,11 @@ export async function failureReport(io: Io, deck: Deck, run: RunView, logsComman
   return more > 0 ? `${report}... and ${more} more that failed\n` : report;
 }
 
-async function lastLinesOf(deck: Deck, taskId: string): Promise<string[]> {
+/** The end of what a task's attempt said; the current or last one's unless said. */
+export async function lastLinesOf(deck: Deck, taskId: string, attempt: number | null = null): Promise<string[]> {
   let text = "";
   try {
-    for await (const piece of deck.logs(taskId, { tail: LOG_LINES })) text += piece.text;
+    for await (const piece of deck.logs(taskId, { tail: LOG_LINES, attempt })) text += piece.text;
   } catch (error) {
     // The report is of what failed; that its output is gone or away is a part of it.
     if (!(error instanceof DeckError)) throw error;

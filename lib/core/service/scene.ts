@@ -145,8 +145,19 @@ function replicaOf(state: State, sail: SailRecord, mark: ReplicaMark): Replica {
     failure: mark.failure,
     placedAtMs: mark.placedAtMs,
     displaced: mast !== undefined && mast.status !== "down" && mast.eligibility !== "eligible",
-    why: attempt?.observed.healthOutput ?? attempt?.observed.message ?? mark.failure ?? sail.why,
+    why: whyNotHealthy(state, sail),
   };
+}
+
+/** In words of those who saw it; null: nothing is known. */
+export function whyNotHealthy(state: State, sail: SailRecord): string | null {
+  const observed = state.attempts.get(sail.currentAttemptId ?? "")?.observed;
+  if (observed?.healthOutput != null) return observed.healthOutput;
+  if (observed && observed.restarts > 0) {
+    const code = observed.exitCode === null ? "" : `, last exit code ${observed.exitCode}`;
+    return `restarted ${observed.restarts} ${observed.restarts === 1 ? "time" : "times"}${code}`;
+  }
+  return observed?.message ?? sail.replica!.failure ?? sail.why;
 }
 
 export function phaseOf(state: State, sail: SailRecord): ReplicaPhase {
