@@ -9,6 +9,9 @@ import { LABEL_NODE, RuntimeError } from "../contracts/runtime.ts";
 export const SCRIPT_PATH = "/ormen/script";
 export const OUTPUT_PATH = "/ormen/output";
 
+/** Where a container finds the addresses of services, a file each. */
+const SERVICES_TARGET = "/ormen/services";
+
 /** Without limits the json-file driver fills the disk. */
 const LOG_CONFIG = { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } };
 
@@ -39,7 +42,12 @@ export function createOptions(spec: ContainerSpec, nodeId: string): Docker.Conta
     ExposedPorts: exposed,
     HostConfig: {
       PortBindings: bindings,
-      Binds: spec.volumes.map((v) => `${v.source}:${v.target}${v.readOnly ? ":ro" : ""}`),
+      Binds: [
+        ...spec.volumes.map((v) => `${v.source}:${v.target}${v.readOnly ? ":ro" : ""}`),
+        ...spec.servicesDir === undefined ? [] : [`${spec.servicesDir}:${SERVICES_TARGET}:ro`],
+      ],
+      // Services on this machine answer under its name there.
+      ...spec.servicesDir === undefined ? {} : { ExtraHosts: ["host.docker.internal:host-gateway"] },
       RestartPolicy: restartPolicy(spec.restart),
       NetworkMode: spec.network,
       LogConfig: LOG_CONFIG,

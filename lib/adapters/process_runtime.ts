@@ -390,6 +390,7 @@ function environment(spec: ContainerSpec, dir: string): Record<string, string> {
     PATH: Deno.env.get("PATH") ?? DEFAULT_PATH,
     HOME: dir,
     ORMEN_FILES: join(dir, "files"),
+    ...spec.servicesDir === undefined ? {} : { ORMEN_SERVICES: spec.servicesDir },
     ...spec.env,
     ...(spec.outputFile ? { ORMEN_OUTPUT: join(dir, "output") } : {}),
   };

@@ -1,5 +1,6 @@
 /** Wires a sailor from its options: runtimes, journal, sockets and listener. */
 import { join } from "node:path";
+import { createBindingFiles } from "../adapters/binding_files.ts";
 import { openDataDir } from "../adapters/data_dir.ts";
 import { openDenoKvStore } from "../adapters/deno_kv_store.ts";
 import { loadIdentity } from "../adapters/identity.ts";
@@ -70,6 +71,7 @@ export async function startSailor(options: SailorOptions): Promise<Running> {
       address: host === null ? null : `${host}:${options.port}`,
       adopt: options.adopt,
       ground,
+      bindings: createBindingFiles(join(dataDir.path, "bindings")),
       keepBackup: (backup) => keepBeforeMigration(dataDir.path, "sailor", backup, logger),
     });
     const app = createSailorApp({

@@ -43,6 +43,8 @@ export interface ContainerSpec {
   readonly script?: { readonly text: string; readonly shell: readonly string[] };
   /** There is an empty file, writable by whoever runs in it, whose path ORMEN_OUTPUT tells. */
   readonly outputFile?: boolean;
+  /** A directory of the host with the addresses of services: read-only at /ormen/services, or as ORMEN_SERVICES says. */
+  readonly servicesDir?: string;
   /** For the runtime `http` alone: all that it does. */
   readonly http?: HttpRequestSpec;
 }

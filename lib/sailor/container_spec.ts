@@ -3,6 +3,8 @@ import type { ContainerSpec } from "../contracts/runtime.ts";
 import { LABEL_ATTEMPT, LABEL_NAME, LABEL_OWNER, LABEL_SAIL } from "../contracts/runtime.ts";
 import { RuntimeError } from "../contracts/runtime.ts";
 import type { FileSpec, TaskSpec } from "../core/documents/task.ts";
+import type { ServiceAddresses } from "./bindings.ts";
+import { bindingVariables } from "./bindings.ts";
 import type { Entry } from "./journal.ts";
 
 /**
@@ -14,6 +16,7 @@ export function containerSpec(
   entry: Entry,
   spec: TaskSpec,
   secrets: Readonly<Record<string, string>> = {},
+  bound: { readonly dir: string; readonly services: ServiceAddresses } | null = null,
 ): ContainerSpec {
   const handed = handedOver(spec, secrets);
   return {
@@ -28,7 +31,11 @@ export function containerSpec(
     image: spec.image,
     entrypoint: spec.entrypoint,
     cmd: spec.cmd,
-    env: { ...spec.env, ...handed.env },
+    env: {
+      ...spec.env,
+      ...bound ? bindingVariables(spec.bind ?? [], bound.services, spec.runtime) : {},
+      ...handed.env,
+    },
     cpuCores: spec.cpuCores,
     memoryBytes: spec.memoryBytes,
     ports: spec.ports,
@@ -41,6 +48,7 @@ export function containerSpec(
     files: [...spec.files, ...handed.files],
     ...(spec.step?.script ? { script: spec.step.script } : {}),
     ...(spec.step?.capture ? { outputFile: true } : {}),
+    ...(bound ? { servicesDir: bound.dir } : {}),
     ...(spec.http ? { http: spec.http } : {}),
   };
 }

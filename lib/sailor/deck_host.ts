@@ -56,8 +56,6 @@ const ENGINE_RETRY_MS = 1_000;
 export function createDeckHost(options: DeckHostOptions): DeckHost {
   const { clock, logger, journal, runtimes, signal } = options;
   const dirty = new Set<Supervisor>();
-  /** As the deck told them last. */
-  const addressesOf = new Map<string, readonly string[]>();
   let session: Session | null = null;
   /** Of the current list. */
   let removing = new AbortController();
@@ -129,7 +127,10 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
     if (known && !ofCluster(known)) return taking.report([clash(assignment, known)]);
     if (known) {
       if (assignment.desired === "stop") await known.stop(assignment.graceMs);
-      else if (assignment.secrets) known.giveSecrets(assignment.secrets);
+      else {
+        if (assignment.secrets) known.giveSecrets(assignment.secrets);
+        if (assignment.services) known.giveServices(assignment.services);
+      }
       // The deck asks about one that has ended: it has lost what it was told.
       if (known.entry.outcome) known.repeat();
       return;
@@ -147,7 +148,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
       };
     } // The journal does not know it, but the deck was told of it: a container that is still there is adopted, none is made.
     else if (assignment.known) entry.phase = "started";
-    const supervisor = await fleet.add(entry, { spec, original: null, originalEventId: null }, assignment.secrets);
+    const supervisor = await fleet.add(entry, { spec, original: null, originalEventId: null }, assignment);
     if (entry.outcome) changed(supervisor);
   }
 
@@ -251,7 +252,7 @@ export function createDeckHost(options: DeckHostOptions): DeckHost {
       }
     },
     servicesChanged(services) {
-      for (const [name, addresses] of Object.entries(services)) addressesOf.set(name, addresses);
+      for (const supervisor of options.fleet().all()) if (ofCluster(supervisor)) supervisor.giveServices(services);
     },
     async heartbeat() {
       const stats = await statsOrNull();

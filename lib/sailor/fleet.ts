@@ -5,6 +5,8 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Prober, Runtime } from "../contracts/runtime.ts";
+import type { BindingFiles } from "../contracts/binding_files.ts";
+import type { Assignment } from "../core/outgoing.ts";
 import type { LocalUse } from "../core/mast.ts";
 import { reservationOf } from "../core/rudder/filters.ts";
 import type { Entry, EntryDocument, Journal } from "./journal.ts";
@@ -22,12 +24,17 @@ export interface FleetOptions {
   readonly prober: Prober;
   readonly gate: Gate;
   readonly width: number;
+  /** Absent: tasks that bind services are refused. */
+  readonly bindings?: BindingFiles;
   readonly signal: AbortSignal;
   /** What a supervisor reports has changed. */
   readonly onChange: (supervisor: Supervisor) => void;
   /** A runtime went away or came back. */
   readonly onRuntimes: () => void;
 }
+
+/** What comes with an assignment and is never written down. */
+export type Given = Pick<Assignment, "secrets" | "services">;
 
 const RETENTION_EVERY_MS = 60_000;
 
@@ -72,7 +79,7 @@ export class Fleet {
   }
 
   /** Journals it, then goes on with it. The caller has made sure that it is new. */
-  async add(entry: Entry, document: EntryDocument, secrets?: Readonly<Record<string, string>>): Promise<Supervisor> {
+  async add(entry: Entry, document: EntryDocument, given: Given = {}): Promise<Supervisor> {
     const added = this.#o.journal.add(entry, document);
     this.#adding.set(entry.attemptId, added.catch(() => {}));
     try {
@@ -80,7 +87,7 @@ export class Fleet {
     } finally {
       this.#adding.delete(entry.attemptId);
     }
-    return this.#supervise(entry, document, secrets);
+    return this.#supervise(entry, document, given);
   }
 
   /** The newest attempt of a task. */
@@ -125,12 +132,14 @@ export class Fleet {
     for (const supervisor of this.all()) supervisor.close();
   }
 
-  #supervise(entry: Entry, document: EntryDocument, secrets?: Readonly<Record<string, string>>): Supervisor {
-    const { runtimes, journal, prober, gate, clock, logger, onChange } = this.#o;
+  #supervise(entry: Entry, document: EntryDocument, { secrets, services }: Given = {}): Supervisor {
+    const { runtimes, journal, prober, gate, clock, logger, bindings, onChange } = this.#o;
     const supervisor = new Supervisor({
       entry,
       spec: document.spec,
       ...(secrets ? { secrets } : {}),
+      ...(services ? { services } : {}),
+      ...(bindings ? { bindings } : {}),
       runtime: runtimes.find((r) => r.kind === document.spec.runtime) ?? runtimes[0],
       journal,
       prober,
@@ -175,6 +184,7 @@ export class Fleet {
 
   async #forget(supervisor: Supervisor): Promise<void> {
     await supervisor.runtime.remove(supervisor.name);
+    if (supervisor.spec.bind) await this.#o.bindings?.remove(supervisor.entry.attemptId);
     this.#supervisors.delete(supervisor.entry.attemptId);
     this.#byContainer.delete(supervisor.name);
     await this.#o.journal.remove(supervisor.entry.attemptId);

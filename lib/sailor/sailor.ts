@@ -3,6 +3,7 @@
  * Owns its lifetime, its sessions and the tasks of its own API; attempts are fleet.ts, the deck's wishes deck_host.ts.
  * Everything outside is passed in.
  */
+import type { BindingFiles } from "../contracts/binding_files.ts";
 import type { Clock } from "../contracts/clock.ts";
 import type { Dialer, Link } from "../contracts/link.ts";
 import type { Signer } from "../contracts/keys.ts";
@@ -55,6 +56,8 @@ export interface SailorOptions {
   readonly width?: number;
   /** What tasks may do to this machine, and how its paths are looked at. Absent: nothing. */
   readonly ground?: Ground;
+  /** Where tasks find the addresses of services that they bind. Absent: such tasks are refused. */
+  readonly bindings?: BindingFiles;
 }
 
 export interface Ground {
@@ -166,6 +169,7 @@ export async function createSailor(options: SailorOptions): Promise<Sailor> {
     prober: options.prober,
     gate: createGate({ node: identity.name, ...ground }),
     width: options.width ?? SLOTS_DEFAULT,
+    ...(options.bindings ? { bindings: options.bindings } : {}),
     signal,
     onChange: host.changed,
     onRuntimes: host.runtimesChanged,

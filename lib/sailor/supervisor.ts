@@ -9,7 +9,8 @@
  */
 import type { Clock } from "../contracts/clock.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { ContainerObservation, Prober, Runtime } from "../contracts/runtime.ts";
+import type { BindingFiles } from "../contracts/binding_files.ts";
+import type { ContainerObservation, ContainerSpec, Prober, Runtime } from "../contracts/runtime.ts";
 import { RuntimeError } from "../contracts/runtime.ts";
 import type { Observation } from "../core/attempt.ts";
 import { containerName, NOTHING_OBSERVED } from "../core/attempt.ts";
@@ -17,6 +18,8 @@ import type { TaskSpec } from "../core/documents/task.ts";
 import type { AttemptCause, AttemptReport, StepResult } from "../core/outgoing.ts";
 import type { RestartDecision } from "../core/restart.ts";
 import { afterExit, afterUnhealthy } from "../core/restart.ts";
+import type { ServiceAddresses } from "./bindings.ts";
+import { bindingTexts } from "./bindings.ts";
 import { containerSpec } from "./container_spec.ts";
 import type { Gate } from "./gate.ts";
 import type { HealthWatch } from "./health.ts";
@@ -41,6 +44,10 @@ export interface SupervisorOptions {
   readonly spec: TaskSpec;
   /** Values that came with its assignment; absent: none came yet. Never written down. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Where the services answer that it binds; absent: the deck has not said yet. */
+  readonly services?: ServiceAddresses;
+  /** Absent: this sailor keeps no such files. */
+  readonly bindings?: BindingFiles;
   readonly runtime: Runtime;
   readonly journal: Journal;
   readonly prober: Prober;
@@ -79,6 +86,8 @@ export class Supervisor {
   #result: StepResult | undefined;
   #resultTries = 0;
   #secrets: Readonly<Record<string, string>> | undefined;
+  #services: ServiceAddresses | undefined;
+  #writing: Promise<void> = Promise.resolve();
   #working = false;
   #wanted = false;
   #closed = false;
@@ -88,6 +97,7 @@ export class Supervisor {
     this.entry = options.entry;
     this.spec = options.spec;
     this.#secrets = options.secrets;
+    this.#services = options.services;
     this.#over = this.entry.outcome !== null && (this.entry.acknowledged || !this.#lacksResult());
     this.runtime = options.runtime;
     this.name = containerName(this.entry.owner, this.entry.sailId, this.entry.number);
@@ -138,6 +148,30 @@ export class Supervisor {
   giveSecrets(secrets: Readonly<Record<string, string>>): void {
     this.#secrets = secrets;
     this.wake();
+  }
+
+  /** They are another now, or come for the first time since this process began. Others than it binds are passed over. */
+  giveServices(services: ServiceAddresses): void {
+    const { bind } = this.spec;
+    if (!bind || this.entry.outcome) return;
+    const own = bind.map(({ service }) => service).filter((name) => Object.hasOwn(services, name));
+    if (own.length === 0) return;
+    this.#services = { ...this.#services, ...Object.fromEntries(own.map((name) => [name, services[name]])) };
+    this.#writeBindings().catch((error) => {
+      const { attemptId } = this.entry;
+      this.#o.logger.error("addresses of services cannot be written", { attemptId, error: (error as Error).message });
+    });
+    this.wake();
+  }
+
+  /** One after the other, each with what is known then: the newest is the last. */
+  #writeBindings(): Promise<void> {
+    const { bind = [] } = this.spec;
+    const write = () =>
+      this.#o.bindings?.write(this.entry.attemptId, bindingTexts(bind, this.#services ?? {}, this.runtime.kind));
+    const written = this.#writing.then(write);
+    this.#writing = written.catch(() => {});
+    return written;
   }
 
   /** Wanted no more. Resolves once that is durable. */
@@ -258,6 +292,10 @@ export class Supervisor {
       this.#tell({ message: "waits for its secrets from the deck" });
       return "wait";
     }
+    if (spec.bind && !this.#services && entry.owner !== LOCAL) {
+      this.#tell({ message: "waits for the addresses of its services from the deck" });
+      return "wait";
+    }
     try {
       await this.#admitted();
       if (spec.pull === "always") await this.#pullImage();
@@ -276,7 +314,7 @@ export class Supervisor {
     const create = () =>
       this.#o.slots.use(async () =>
         // Asked anew: since the first time links may have been turned, and a pull takes its time.
-        await this.runtime.create(containerSpec(this.name, this.entry, await this.#admitted(), this.#secrets), signal)
+        await this.runtime.create(await this.#containerSpec(), signal)
       );
     try {
       await create();
@@ -285,6 +323,18 @@ export class Supervisor {
       await this.#pullImage();
       if (!this.#stopWanted()) await create();
     }
+  }
+
+  async #containerSpec(): Promise<ContainerSpec> {
+    const spec = await this.#admitted();
+    const { bindings } = this.#o;
+    if (!spec.bind) return containerSpec(this.name, this.entry, spec, this.#secrets);
+    if (!bindings) throw new RuntimeError("invalid", "this sailor keeps no files for `bind`");
+    await this.#writeBindings();
+    return containerSpec(this.name, this.entry, spec, this.#secrets, {
+      dir: bindings.dirOf(this.entry.attemptId),
+      services: this.#services ?? {},
+    });
   }
 
   /** What to make of the task; throws when this machine's operator does not allow it. */
@@ -296,6 +346,9 @@ export class Supervisor {
     if (runtime.kind !== spec.runtime) throw new RuntimeError("invalid", `this sailor has no ${spec.runtime} runtime`);
     if (spec.secrets && this.entry.owner === LOCAL) {
       throw new RuntimeError("invalid", "secrets are kept by a deck: give the task to one");
+    }
+    if (spec.bind && this.entry.owner === LOCAL) {
+      throw new RuntimeError("invalid", "services are a deck's: give a task that binds one to it");
     }
     const admission = await this.#o.gate(spec);
     if (admission.kind === "refused") throw new RuntimeError("invalid", admission.message);
