@@ -12,6 +12,7 @@ import { addExec } from "./exec.ts";
 import { helpHint } from "./failure.ts";
 import { addLogs } from "./logs.ts";
 import { addMast } from "./mast.ts";
+import { addProxy } from "./proxy.ts";
 import { addRestore } from "./restore.ts";
 import { addRollout } from "./rollout/rollout.ts";
 import { addRun } from "./run.ts";
@@ -43,6 +44,7 @@ export function buildProgram(context: Context, argv: readonly string[]): Command
   addExec(program, context);
   addService(program, context);
   addRollout(program, context);
+  addProxy(program, context);
   addWorkflow(program, context);
   addMast(program, context);
   addEvents(program, context);

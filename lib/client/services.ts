@@ -13,6 +13,7 @@ import type {
   ServiceView,
 } from "../messages/service_api.ts";
 import { query, type Transport } from "./transport.ts";
+import { watchAddresses, type WatchAddressesOptions } from "./watch_addresses.ts";
 
 export class Services {
   readonly #transport: Transport;
@@ -65,6 +66,11 @@ export class Services {
   /** Where its healthy replicas answer now; see `watchAddresses` for what changes. */
   addresses(name: string): Promise<AddressList> {
     return this.#transport.json("GET", `${servicePath(name)}/addresses`);
+  }
+
+  /** The list now and after each change, across breaks of the connection. */
+  watchAddresses(name: string, options: WatchAddressesOptions = {}): AsyncGenerator<AddressList> {
+    return watchAddresses(this.#transport, name, options);
   }
 
   /** Of one service those that are kept, newest first; else the newest of each. */

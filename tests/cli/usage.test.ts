@@ -9,7 +9,7 @@ const COMMANDS = allCommands(buildProgram({ io: fakeIo(), exitCode: 0 }, []))
 
 Deno.test("the command line has the commands that it should", () => {
   const expected =
-    "deck sailor dev run status stop logs exec mast service rollout workflow events completions secret token cert backup restore"
+    "deck sailor dev run status stop logs exec mast service rollout proxy workflow events completions secret token cert backup restore"
       .split(
         " ",
       );
