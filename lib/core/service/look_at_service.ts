@@ -11,7 +11,7 @@ import type { RolloutStep } from "./plan_service.ts";
 import { planService } from "./plan_service.ts";
 import type { RolloutRecord, ServiceRecord } from "./records.ts";
 import { retireReplica, startReplica, stopRetired } from "./replicas.ts";
-import { activeRollout, belongs, phaseOf, replicasOf, rolloutNowMs, sceneOf } from "./scene.ts";
+import { activeRollout, belongs, isHeardOf, phaseOf, replicasOf, rolloutNowMs, sceneOf } from "./scene.ts";
 
 /** Replicas begun or retired in one write. */
 const CHANGES_PER_PIECE = 40;
@@ -106,9 +106,9 @@ function noteProgress(world: World, draft: Draft, service: ServiceRecord): void 
   for (const sail of replicasOf(state, service.name)) {
     const mark = sail.replica!;
     const phase = phaseOf(state, sail);
-    const isPlaced = phase === "starting" || phase === "healthy";
+    const isPlaced = phase === "starting" && isHeardOf(state, sail);
     // One that breaks has the whole time again, as one that has just been placed.
-    const placedAtMs = !isPlaced || phase === "healthy" ? null : mark.placedAtMs ?? nowMs;
+    const placedAtMs = isPlaced ? mark.placedAtMs ?? nowMs : null;
     const wasHealthy = mark.wasHealthy || phase === "healthy";
     if (placedAtMs === mark.placedAtMs && wasHealthy === mark.wasHealthy) continue;
     draft.put("sail", sail.id, { ...sail, replica: { ...mark, placedAtMs, wasHealthy } });

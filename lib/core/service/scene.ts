@@ -143,7 +143,7 @@ function replicaOf(state: State, sail: SailRecord, mark: ReplicaMark): Replica {
     leaving,
     wasHealthy: mark.wasHealthy,
     failure: mark.failure,
-    placedAtMs: mark.placedAtMs,
+    placedAtMs: isHeardOf(state, sail) ? mark.placedAtMs : null,
     displaced: mast !== undefined && mast.status !== "down" && mast.eligibility !== "eligible",
     why: whyNotHealthy(state, sail),
   };
@@ -158,6 +158,12 @@ export function whyNotHealthy(state: State, sail: SailRecord): string | null {
     return `restarted ${observed.restarts} ${observed.restarts === 1 ? "time" : "times"}${code}`;
   }
   return observed?.message ?? sail.replica!.failure ?? sail.why;
+}
+
+/** Whether somebody tells of it now. What is not heard is none of the replica's failures. */
+export function isHeardOf(state: State, sail: SailRecord): boolean {
+  const attempt = state.attempts.get(sail.currentAttemptId ?? "");
+  return attempt !== undefined && state.live.get(attempt.nodeId)?.sessionId != null;
 }
 
 export function phaseOf(state: State, sail: SailRecord): ReplicaPhase {

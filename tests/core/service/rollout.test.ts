@@ -291,3 +291,14 @@ Deno.test("the same again changes nothing", () => {
   assert.deepEqual(draft.reply, { kind: "applied", change: "unchanged", rollout: null });
   assert.deepEqual(rig.drafts.slice(before).flatMap(({ changes }) => changes), []);
 });
+
+Deno.test("a replica whose node falls silent before it was healthy is not held against the revision", () => {
+  const rig = deployed(({ revision }) => revision === 2 ? { healthyMs: 8_000 } : {}, {});
+  rig.apply({ ...image(2), update: { healthyDeadline: "12s", progressDeadline: "10m" } });
+  rig.until("the first one starts", () => rig.replicas().some((each) => each === "web.0@2 starting"));
+  rig.run(5_000);
+  const node = addressNode(rig, "web.0@2");
+  rig.silence(node);
+  rig.input({ kind: "sessionClosed", sessionId: `s-${node}`, nodeId: node });
+  assert.equal(rig.ended(), "succeeded");
+});
