@@ -27,6 +27,21 @@ const REFUSED: readonly { name: string; document: unknown; path: string }[] = [
   { name: "a relative bind", document: { name: "a", image: "i", volumes: ["./x:/y"] }, path: "volumes.0" },
   { name: "a name with a slash", document: { name: "a/b", image: "i" }, path: "name" },
   { name: "a process without cmd", document: { name: "a", runtime: "process" }, path: "cmd" },
+  {
+    name: "a binding to what is no service",
+    document: { name: "a", image: "i", bind: { WEB: "web" } },
+    path: "bind.WEB",
+  },
+  {
+    name: "a binding under a name in small letters",
+    document: { name: "a", image: "i", bind: { web: "service/web" } },
+    path: "bind.web",
+  },
+  {
+    name: "a binding whose variable is said by env too",
+    document: { name: "a", image: "i", env: { WEB_ADDR: "x" }, bind: { WEB: "service/web" } },
+    path: "bind.WEB",
+  },
 ];
 
 for (const c of REFUSED) {
@@ -63,6 +78,7 @@ Deno.test("taskDocument reads every key of the documented example", () => {
     maxRestarts: 3,
     reschedule: true,
     files: { "/etc/app.conf": "text", "/run.sh": { content: "x", mode: "0755" } },
+    bind: { WEB: "service/web", API_2: "service/api" },
   });
   assert.equal(spec.memoryBytes, 64 * 2 ** 20);
   assert.equal(spec.env.N, "3");
@@ -71,6 +87,7 @@ Deno.test("taskDocument reads every key of the documented example", () => {
   assert.deepEqual(spec.volumes[1], { source: "/srv/conf", target: "/conf", readOnly: true });
   assert.deepEqual(spec.constraints[0], { attribute: "node.labels.zone", operator: "==", value: "eu" });
   assert.equal(spec.files[1].mode, 0o755);
+  assert.deepEqual(spec.bind, [{ variable: "WEB", service: "web" }, { variable: "API_2", service: "api" }]);
 });
 
 const name = fc.stringMatching(/^[a-z][a-z0-9_.-]{0,20}$/);
@@ -87,6 +104,7 @@ const documents: fc.Arbitrary<TaskDocument> = fc.record({
   grace: fc.integer({ min: 0, max: 80_000_000 }).map(formatDuration),
   reschedule: fc.constantFrom(true, false, "lost" as const),
   files: fc.dictionary(fc.stringMatching(/^\/[a-z]{1,8}$/), fc.string({ maxLength: 50 })),
+  bind: fc.dictionary(fc.stringMatching(/^[A-Z][A-Z0-9_]{0,8}$/), name.map((n) => `service/${n.replaceAll(".", "-")}`)),
 }, { requiredKeys: ["name", "image"] }).map((d) => ({ ...d } as TaskDocument));
 
 Deno.test("describeTask() gives a document that parses into the same specification", () => {
@@ -94,6 +112,11 @@ Deno.test("describeTask() gives a document that parses into the same specificati
     const spec = taskDocument.parse(document);
     assert.deepEqual(taskDocument.parse(JSON.parse(JSON.stringify(describeTask(spec)))), spec);
   }));
+});
+
+Deno.test("a task that binds nothing says nothing of it", () => {
+  assert.ok(!("bind" in taskDocument.parse({ name: "a", image: "i", bind: {} })));
+  assert.ok(!("bind" in describeTask(taskDocument.parse({ name: "a", image: "i" }))));
 });
 
 Deno.test("parseSize() and parseDuration() read back what is formatted", () => {

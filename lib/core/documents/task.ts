@@ -136,6 +136,7 @@ export const FILES_BYTES_MAX = 48 * 1024;
 /** A stored value may take 64 KiB; what surrounds the spec in its record is small. */
 export const SPEC_BYTES_MAX = 60 * 1024;
 
+export const SERVICE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,47}$/;
 export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,255}$/;
 const LABEL_KEY = /^[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,126}[A-Za-z0-9])?$/;
@@ -317,6 +318,20 @@ export const secretUses = z.union([
   ),
 ]);
 
+const SERVICE_REFERENCE = new RegExp(`^service/(${SERVICE_NAME.source.slice(1, -1)})$`);
+
+/** `{ WEB: service/web }`: WEB_ADDR and the file /ormen/services/web tell where that service answers. */
+const serviceBindings = mapOf(
+  safeKey(/^[A-Z_][A-Z0-9_]{0,127}$/, "the beginning of a variable's name in capitals, such as WEB"),
+  z.string().regex(SERVICE_REFERENCE, "write service/NAME, such as service/web"),
+  64,
+).transform((bindings) =>
+  Object.entries(bindings).map(([variable, text]): ServiceBinding => ({
+    variable,
+    service: SERVICE_REFERENCE.exec(text)![1],
+  }))
+);
+
 /** The task document as users write it. Parsing gives a `TaskSpec`; unknown keys are refused. */
 export const taskDocument = z.strictObject({
   name: z.string().regex(NAME, "a name has 1 to 128 letters, digits, _ . or -, and begins with a letter or digit"),
@@ -344,6 +359,7 @@ export const taskDocument = z.strictObject({
   reschedule: z.union([z.boolean(), z.literal("lost")]).optional(),
   files: mapOf(filePath, file, 64).optional(),
   secrets: secretUses.optional(),
+  bind: serviceBindings.optional(),
 }).transform((value, context): TaskSpec => {
   const runtime = value.runtime ?? "docker";
   const problem = (message: string, path: string[]) => context.addIssue({ code: "custom", message, path });
@@ -363,6 +379,10 @@ export const taskDocument = z.strictObject({
   const hosts = (value.ports ?? []).filter((p) => p.host !== null).map((p) => `${p.host}/${p.protocol}`);
   const twice = hosts.find((key, index) => hosts.indexOf(key) !== index);
   if (twice) problem(`host port ${twice} is listed twice`, ["ports"]);
+  for (const { variable } of value.bind ?? []) {
+    if (!Object.hasOwn(value.env ?? {}, `${variable}_ADDR`)) continue;
+    problem(`${variable}_ADDR is a variable of \`env\` too; which of the two should the task see?`, ["bind", variable]);
+  }
   const ports = value.ports ?? [];
   const probe = value.health?.probe;
   if (probe?.kind === "http" && probe.port === null && ports.length === 0) {
@@ -394,6 +414,7 @@ export const taskDocument = z.strictObject({
     reschedule: value.reschedule ?? "lost",
     files,
     ...(value.secrets?.length ? { secrets: value.secrets } : {}),
+    ...(value.bind?.length ? { bind: value.bind } : {}),
   };
   const specBytes = byteLength(JSON.stringify(spec));
   if (specBytes > SPEC_BYTES_MAX) {
@@ -456,6 +477,8 @@ export function describeTask(spec: TaskSpec): TaskDocument {
       : secrets.map(({ name }) => name),
     secrets.length === 0,
   );
+  const { bind = [] } = spec;
+  put("bind", Object.fromEntries(bind.map((b) => [b.variable, `service/${b.service}`])), bind.length === 0);
   return document as TaskDocument;
 }
 
