@@ -4,12 +4,18 @@
  * spellings, what follows from other keys decided). `task:` is the task document without its name.
  */
 import { z } from "zod";
+import { analysis } from "./analysis.ts";
+import type { AnalysisSpec } from "./analysis.ts";
 import { describeIssues } from "./issues.ts";
-import { duration, labelMap, taskDocument } from "./task.ts";
+import { byteLength, duration, labelMap, SERVICE_NAME, taskDocument } from "./task.ts";
 import type { TaskSpec } from "./task.ts";
 import { formatDuration } from "./units.ts";
 
+export type { AnalysisSpec } from "./analysis.ts";
+
 export const REPLICAS_MAX = 1_000;
+/** It stands in the records of the service and of each of its rollouts, which may take 64 KiB with all else. */
+export const UPDATE_BYTES_MAX = 40 * 1024;
 
 export type ServiceMode = "replicated" | "global";
 export type UpdateStrategy = "rolling" | "canary" | "blueGreen" | "recreate";
@@ -20,24 +26,6 @@ export type Amount = { readonly kind: "count"; readonly count: number } | {
   readonly kind: "percent";
   readonly percent: number;
 };
-
-/** Measurements of a rollout's own replicas; each is one HTTP request that a sailor makes. */
-export interface AnalysisSpec {
-  readonly intervalMs: number;
-  readonly count: number;
-  /** This many measurements may fail. */
-  readonly failureLimit: number;
-  readonly http: {
-    /** May hold `${{ address }}`, `${{ slot }}`, `${{ revision }}` and `${{ service }}`. */
-    readonly url: string;
-    readonly method: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string | null;
-    readonly timeoutMs: number;
-    /** Expression over `status`, `headers` and `body`. */
-    readonly expect: string;
-  };
-}
 
 /** How one revision takes the place of another. */
 export interface UpdateSpec {
@@ -85,7 +73,6 @@ export function amountOf(amount: Amount, total: number, round: "up" | "down"): n
   return round === "up" ? Math.max(1, Math.ceil(exact)) : Math.floor(exact);
 }
 
-const SERVICE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,47}$/;
 export const serviceName = z.string().regex(
   SERVICE_NAME,
   "a service's name has 1 to 48 letters, digits, _ or -, and begins with a letter or digit",
@@ -104,35 +91,24 @@ const amount = (least: number) =>
       return z.NEVER;
     });
 
-const analysis = z.strictObject({
-  interval: duration.default(15_000),
-  count: z.number().int().min(1).max(1_000).default(4),
-  failureLimit: z.number().int().min(0).max(1_000).default(0),
-  http: z.strictObject({
-    url: z.string().min(1).max(8_192),
-    method: z.string().regex(/^[A-Z]{1,32}$/, "a method such as GET").default("GET"),
-    headers: z.record(z.string().max(256), z.string().max(8_192)).default({}),
-    body: z.string().max(48 * 1024).optional(),
-    timeout: duration.default(10_000),
-    expect: z.string().min(1).max(8_192).default("status >= 200 && status < 300"),
-  }),
-});
+const WAIT_MS_MAX = 30 * 86_400_000;
+const wait = duration.refine((ms) => ms <= WAIT_MS_MAX, { message: `at most ${formatDuration(WAIT_MS_MAX)}` });
 
 const update = z.strictObject({
   strategy: z.enum(["rolling", "canary", "blueGreen", "recreate"]).default("rolling"),
   maxParallel: amount(1).default({ kind: "count", count: 1 }),
   order: z.enum(["start-first", "stop-first"]).optional(),
   maxUnavailable: amount(0).optional(),
-  minHealthyTime: duration.default(10_000),
-  healthyDeadline: duration.default(300_000),
-  progressDeadline: duration.default(600_000),
+  minHealthyTime: wait.default(10_000),
+  healthyDeadline: wait.default(300_000),
+  progressDeadline: wait.default(600_000),
   canary: amount(1).default({ kind: "count", count: 1 }),
   autoPromote: z.boolean().optional(),
-  promoteDeadline: duration.default(86_400_000),
+  promoteDeadline: wait.default(86_400_000),
   analysis: analysis.optional(),
   autoRevert: z.boolean().default(true),
   shutdownDelay: duration.refine((ms) => ms <= 3_600_000, { message: "at most 1h" }).default(5_000),
-  monitor: duration.default(10_000),
+  monitor: wait.default(10_000),
 });
 
 const spreadAttribute = z.string().regex(
@@ -159,8 +135,13 @@ export const serviceDocument = z.strictObject({
   if (value.mode === "global" && value.replicas !== undefined) {
     problem("a global service has one replica on each node: leave `replicas` out", ["replicas"]);
   }
+  if (value.mode === "global" && value.spread !== undefined) {
+    problem("a global service has one replica on each node: leave `spread` out", ["spread"]);
+  }
   const notes: string[] = [];
-  const settled = settle(value.update, task, notes, (message, key) => problem(message, ["update", key]));
+  const settled = settle(value.update, task, value.mode, notes, (message, ...key) => {
+    problem(message, ["update", ...key]);
+  });
   if (task.health === null) {
     notes.push(
       `it has no health check: a replica counts as healthy once it has run for ${formatDuration(settled.minHealthyMs)}`,
@@ -191,26 +172,35 @@ interface Given {
 function parseTask(value: Given, context: z.RefinementCtx): TaskSpec | undefined {
   const refuse = (message: string, path: PropertyKey[]) => {
     context.addIssue({ code: "custom", message, path: path as (string | number)[] });
-    return undefined;
   };
-  if ("name" in value.task) return refuse("the service's own name counts: leave this out", ["task", "name"]);
-  if ("reschedule" in value.task) {
-    return refuse("a service replaces its replicas by itself: leave this out", ["task", "reschedule"]);
-  }
-  const list = (key: string) => Array.isArray(value.task[key]) ? value.task[key] as unknown[] : [];
+  const { task, constraints, ports, labels } = value;
+  const said = (key: string) => Object.hasOwn(task, key);
+  if (said("name")) refuse("the service's own name counts: leave this out", ["task", "name"]);
+  if (said("reschedule")) refuse("a service replaces its replicas by itself: leave this out", ["task", "reschedule"]);
+  const { name: _name, reschedule: _reschedule, ...rest } = task;
   const parsed = taskDocument.safeParse({
     restart: "always",
-    ...value.task,
-    ...(value.constraints ? { constraints: [...list("constraints"), ...value.constraints] } : {}),
-    ...(value.ports ? { ports: [...list("ports"), ...value.ports] } : {}),
-    ...(value.labels ? { labels: { ...value.task.labels as object, ...value.labels } } : {}),
+    ...rest,
+    // What is no list or no object is left as it is, to be refused where it stands.
+    ...(constraints && isListOrNothing(task.constraints) &&
+      { constraints: [...task.constraints ?? [], ...constraints] }),
+    ...(ports && isListOrNothing(task.ports) && { ports: [...task.ports ?? [], ...ports] }),
+    ...(labels && isObjectOrNothing(task.labels) && { labels: { ...task.labels, ...labels } }),
     name: value.name,
   });
-  if (parsed.success) return { ...parsed.data, reschedule: true };
+  if (parsed.success) return said("name") || said("reschedule") ? undefined : { ...parsed.data, reschedule: true };
   for (const { path, detail } of describeIssues(taskDocument, parsed.error.issues)) {
     refuse(detail, placeOf(value, path));
   }
   return undefined;
+}
+
+function isListOrNothing(value: unknown): value is readonly unknown[] | undefined {
+  return value === undefined || Array.isArray(value);
+}
+
+function isObjectOrNothing(value: unknown): value is object | undefined {
+  return value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value));
 }
 
 /** What was added from beside the task is wrong there. */
@@ -225,47 +215,27 @@ function placeOf(value: Given, path: readonly PropertyKey[]): PropertyKey[] {
   return ["task", ...path];
 }
 
+type Refuse = (message: string, ...key: (string | number)[]) => void;
+
 /** Decides what was left open, and refuses what cannot be. */
 function settle(
   given: z.output<typeof update>,
   task: TaskSpec,
+  mode: ServiceMode,
   notes: string[],
-  refuse: (message: string, key: string) => void,
+  refuse: Refuse,
 ): UpdateSpec {
-  const port = task.ports.find(({ host }) => host !== null)?.host ??
-    (task.runtime === "process" ? task.ports[0]?.container : undefined);
-  let order = given.order ?? "start-first";
-  if (port !== undefined && given.strategy === "blueGreen") {
-    refuse(
-      `blueGreen runs both revisions at once, and both want host port ${port}; leave the host port out`,
-      "strategy",
-    );
-  } else if (port !== undefined && given.order === undefined && given.strategy !== "recreate") {
-    order = "stop-first";
-    notes.push(`order is stop-first: host port ${port} can be held by one replica of a node at a time`);
-  } else if (port !== undefined && given.order === "start-first") {
-    notes.push(`start-first with host port ${port} needs a free node for each replica that is replaced`);
-  }
+  const order = orderOf(given, hostPortOf(task), mode, notes, refuse);
   const { maxUnavailable = { kind: "count", count: order === "stop-first" ? 1 : 0 } } = given;
   const isZero = maxUnavailable.kind === "count" ? maxUnavailable.count === 0 : maxUnavailable.percent === 0;
-  if (order === "stop-first" && isZero && given.strategy !== "recreate") {
+  if (order === "stop-first" && isZero && takesTurns(given)) {
     refuse(
       "stop-first takes a replica away before its successor is there: at least 1, or use start-first",
       "maxUnavailable",
     );
   }
-  if (given.minHealthyTime >= given.healthyDeadline) {
-    refuse(
-      `a replica must have the time to be healthy for minHealthyTime (${formatDuration(given.minHealthyTime)}): ` +
-        "healthyDeadline must be longer",
-      "healthyDeadline",
-    );
-  }
-  if (given.healthyDeadline >= given.progressDeadline) {
-    refuse(`must be longer than healthyDeadline (${formatDuration(given.healthyDeadline)})`, "progressDeadline");
-  }
-  const { analysis } = given;
-  return {
+  checkWaits(given, refuse);
+  const settled: UpdateSpec = {
     strategy: given.strategy,
     maxParallel: given.maxParallel,
     order,
@@ -276,23 +246,71 @@ function settle(
     canary: given.canary,
     autoPromote: given.autoPromote ?? given.strategy === "blueGreen",
     promoteDeadlineMs: given.promoteDeadline,
-    analysis: analysis
-      ? {
-        intervalMs: analysis.interval,
-        count: analysis.count,
-        failureLimit: analysis.failureLimit,
-        http: {
-          url: analysis.http.url,
-          method: analysis.http.method,
-          headers: analysis.http.headers,
-          body: analysis.http.body ?? null,
-          timeoutMs: analysis.http.timeout,
-          expect: analysis.http.expect,
-        },
-      }
-      : null,
+    analysis: given.analysis ?? null,
     autoRevert: given.autoRevert,
     shutdownDelayMs: given.shutdownDelay,
     monitorMs: given.monitor,
   };
+  const bytes = byteLength(JSON.stringify(settled));
+  if (bytes > UPDATE_BYTES_MAX) {
+    refuse(`it takes ${bytes} bytes with its analysis; at most ${UPDATE_BYTES_MAX} can be kept`);
+  }
+  return settled;
+}
+
+/** Slot by slot: the others start all at once, or stop all at once. */
+function takesTurns({ strategy }: { readonly strategy: UpdateStrategy }): boolean {
+  return strategy === "rolling" || strategy === "canary";
+}
+
+/** The port that two replicas on one node would fight for; a process has no other ports than its host's. */
+export function hostPortOf({ ports, runtime }: TaskSpec): number | undefined {
+  return ports.find(({ host }) => host !== null)?.host ?? (runtime === "process" ? ports[0]?.container : undefined);
+}
+
+function orderOf(
+  { strategy, order }: z.output<typeof update>,
+  port: number | undefined,
+  mode: ServiceMode,
+  notes: string[],
+  refuse: Refuse,
+): UpdateOrder {
+  if (port !== undefined && strategy === "blueGreen") {
+    refuse(
+      `blueGreen runs both revisions at once, and both want host port ${port}; leave the host port out`,
+      "strategy",
+    );
+  }
+  if (port === undefined || !takesTurns({ strategy })) return order ?? "start-first";
+  if (order === undefined) {
+    notes.push(`${CHOSEN} stop-first: host port ${port} can be held by one replica of a node at a time`);
+    return "stop-first";
+  }
+  if (order === "start-first" && mode === "global") {
+    refuse(
+      `both revisions want host port ${port} of the same node; use stop-first, or leave the host port out`,
+      "order",
+    );
+  } else if (order === "start-first") {
+    notes.push(`start-first with host port ${port} needs a free node for each replica that is replaced`);
+  }
+  return order;
+}
+
+const CHOSEN = "order is";
+
+/** Whether nobody said in which order replicas are replaced, and the host port of the task decided. */
+export function isOrderChosen({ notes }: Pick<ServiceSpec, "notes">): boolean {
+  return notes.some((note) => note.startsWith(CHOSEN));
+}
+
+function checkWaits(given: z.output<typeof update>, refuse: Refuse): void {
+  const { minHealthyTime, healthyDeadline, progressDeadline } = given;
+  if (minHealthyTime >= healthyDeadline) {
+    const needed = formatDuration(minHealthyTime);
+    refuse(`must be longer than minHealthyTime (${needed}), which a replica needs to be healthy`, "healthyDeadline");
+  }
+  if (healthyDeadline >= progressDeadline) {
+    refuse(`must be longer than healthyDeadline (${formatDuration(healthyDeadline)})`, "progressDeadline");
+  }
 }
