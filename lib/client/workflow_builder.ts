@@ -25,6 +25,8 @@ import type {
   WorkflowStep,
 } from "./workflow_keys.ts";
 
+const ROLLOUT_OUTPUTS = ["revision", "addresses", "address"] as const;
+
 /** What `define` returns are the workflow's own outputs. */
 export function workflow<Outputs extends OutputTexts = Record<never, never>>(
   name: string,
@@ -126,9 +128,9 @@ export class WorkflowBuilder<Params extends string = never, Env extends string =
     return this.#add<Child | keyof Outputs & string>(id, keys, outputs);
   }
 
-  /** A rollout of a service. */
+  /** A rollout of a service. Its outputs are `revision`, `addresses` and, of these the first, `address`. */
   rollout<const Outputs extends OutputTexts = Record<never, never>>(id: string, keys: RolloutStep<Outputs>) {
-    return this.#add<keyof Outputs & string>(id, keys);
+    return this.#add<typeof ROLLOUT_OUTPUTS[number] | keyof Outputs & string>(id, keys, ROLLOUT_OUTPUTS);
   }
 
   /** Adds a step that runs when one has failed, after those that were added before it. */

@@ -2,6 +2,7 @@
  * The keys of a workflow document as a TypeScript program writes them: those of the YAML, with step handles where the
  * YAML names steps, and expressions where it has texts. Types only.
  */
+import type { ServiceDocument } from "../core/documents/service.ts";
 import type { TaskDocument } from "../core/documents/task.ts";
 import type { MatrixSpec, NeedCondition, Scalar, WorkflowDocument } from "../core/documents/workflow.ts";
 import type { Expression, Text } from "./workflow_expression.ts";
@@ -128,9 +129,12 @@ export type WorkflowStep<Child extends string, Outputs extends OutputTexts> = St
   readonly with?: Readonly<Record<string, Text | number | boolean>>;
 };
 
-export type RolloutStep<Outputs extends OutputTexts> = StepKeys<Outputs> & {
-  readonly rollout: Readonly<Record<string, unknown>>;
-};
+/** A service document in which any value may be an expression, with `service` in the place of its name. */
+export type RolloutKeys =
+  & { readonly service: Text; readonly task: Omit<TaskKeys, "name" | "reschedule"> }
+  & { readonly [Key in Exclude<keyof ServiceDocument, "name" | "task">]?: Templated<ServiceDocument[Key]> };
+
+export type RolloutStep<Outputs extends OutputTexts> = StepKeys<Outputs> & { readonly rollout: RolloutKeys };
 
 /** A step of `onFailure` or `finally`: they run one after the other, so it needs nothing, and may do without a name. */
 export type ClosingStep =

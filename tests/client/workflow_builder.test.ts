@@ -118,11 +118,19 @@ outputs: { address: "\${{ steps.ship.outputs.address }}" }
         timeout: "24h",
       });
       const pause = w.sleep("pause", { needs: [approve], sleep: "1s" });
-      const ship = w.rollout("ship", { needs: [pause], rollout: { service: "web" } });
+      const ship = w.rollout("ship", {
+        needs: [pause],
+        rollout: {
+          service: "web",
+          replicas: cel`params.n`,
+          task: { image: `web:${w.runId}` },
+          update: { monitor: "1s" },
+        },
+      });
       const smoke = w.http("smoke", {
         needs: [{ step: ship, condition: "healthy" }],
         http: {
-          url: `http://${ship.output("address")}/up`,
+          url: `http://${ship.outputs.address}/up`,
           method: "POST",
           headers: { "X-Ticket": approve.outputs.ticket },
           body: approve.outputs.ticket,
@@ -159,7 +167,9 @@ steps:
     approval: { prompt: "Ship \${{ run.id }}?", inputs: { ticket: { type: string, required: true } } }
     timeout: 24h
   pause: { needs: [approve], sleep: 1s }
-  ship: { needs: [pause], rollout: { service: web } }
+  ship:
+    needs: [pause]
+    rollout: { service: web, replicas: "\${{ params.n }}", task: { image: "web:\${{ run.id }}" }, update: { monitor: 1s } }
   smoke:
     needs: [{ step: ship, condition: healthy }]
     http:
@@ -259,6 +269,14 @@ export function wrongUses(): void {
     const asked = w.approval("i", { approval: { prompt: "Go?", inputs: { ticket: { type: "string" } } } });
     // @ts-expect-error it asks for no such input
     asked.outputs.tickets;
+    const ship = w.rollout("ship", { rollout: { service: "web", task: { image: "a:1" } } });
+    ship.outputs.addresses;
+    // @ts-expect-error a rollout has no such output
+    ship.outputs.adress;
+    // @ts-expect-error a service is named by `service`
+    w.rollout("k", { rollout: { name: "web", task: { image: "a:1" } } });
+    // @ts-expect-error no such strategy
+    w.rollout("l", { rollout: { service: "web", task: { image: "a:1" }, update: { strategy: "slow" } } });
     const child = workflow("child", () => ({ address: "here" }));
     // @ts-expect-error the child has no such output
     w.workflow("j", { workflow: child }).outputs.adress;

@@ -188,7 +188,7 @@ function parseTask(value: Given, context: z.RefinementCtx): TaskSpec | undefined
     ...(labels && isObjectOrNothing(task.labels) && { labels: { ...task.labels, ...labels } }),
     name: value.name,
   });
-  if (parsed.success) return said("name") || said("reschedule") ? undefined : { ...parsed.data, reschedule: true };
+  if (parsed.success) return { ...parsed.data, reschedule: true };
   for (const { path, detail } of describeIssues(taskDocument, parsed.error.issues)) {
     refuse(detail, placeOf(value, path));
   }

@@ -3,6 +3,7 @@
  * Made from the schemas that documents are parsed with; `ormen workflow validate` says the rest.
  */
 import { z } from "zod";
+import { serviceDocument } from "./service.ts";
 import { taskDocument } from "./task.ts";
 import { STEP_ID, workflowDocument } from "./workflow.ts";
 
@@ -25,7 +26,11 @@ export function workflowJsonSchema(): Json {
   const definitions = {
     step: stepSchema(step),
     closingStep: stepSchema(closingStep),
-    task: { ...fillable(task) as Json, description: "A task document, as `ormen run -f` takes it; no name is needed." },
+    service: serviceSchema(),
+    task: {
+      ...fillable(withDurations(task)) as Json,
+      description: "A task document, as `ormen run -f` takes it; no name is needed.",
+    },
   };
   const whole = { $id: "ormen-workflow.schema.json", title: "Ormen workflow", ...schema, definitions };
   describe(whole, "workflow");
@@ -48,10 +53,21 @@ function stepSchema(step: Json): Json {
     properties: {
       ...properties,
       task: { $ref: "#/definitions/task" },
+      rollout: { $ref: "#/definitions/service" },
       matrix: { ...properties.matrix, additionalProperties: { type: "array", items: SCALAR, minItems: 1 } },
     },
     anyOf: ACTIONS.map((action) => ({ required: [action] })),
   };
+}
+
+/** A service document as a step writes it, with `service` in the place of `name`. */
+function serviceSchema(): Json {
+  const { $schema: _draft, required: _required, properties, ...rest } = schemaOf(serviceDocument);
+  const { name, ...others } = properties as Json;
+  const written = { ...rest, properties: { service: name, ...others, task: { $ref: "#/definitions/task" } } };
+  const description =
+    "A service document, as `ormen service apply -f` takes it, with `service` in the place of `name`.";
+  return { ...fillable(withDurations(written)) as Json, required: ["service", "task"], description };
 }
 
 const TEMPLATE = { type: "string", pattern: "\\$\\{\\{" };
@@ -74,7 +90,10 @@ function fillable(schema: unknown): unknown {
   return isAnyText || isWhole || rest.type === "object" ? inner : { anyOf: [inner, TEMPLATE] };
 }
 
-const DURATIONS = ["timeout", "delay", "maxDelay", "catchupWindow", "interval", "startPeriod", "grace"];
+const DURATIONS = [
+  ...["timeout", "delay", "maxDelay", "catchupWindow", "interval", "startPeriod", "grace"],
+  ...["minHealthyTime", "healthyDeadline", "progressDeadline", "promoteDeadline", "shutdownDelay", "monitor"],
+];
 const DURATION = /^(0|(\d+(\.\d+)?(ms|s|m|h|d))+)$/.source;
 
 function withDurations(schema: unknown): unknown {
@@ -138,6 +157,6 @@ const DESCRIPTIONS = {
     sleep: "Waits for so long.",
     workflow: "Runs another workflow: a file beside this one, or a registered name.",
     with: "Params of that workflow.",
-    rollout: "A new revision of a service.",
+    rollout: "Applies a service, and waits until it is rolled out; gives revision, addresses and address.",
   },
 } as const;

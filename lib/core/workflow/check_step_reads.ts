@@ -55,8 +55,9 @@ function declaredOutputs(step: StepSpec, { outputsOf }: Surroundings): readonly 
   switch (step.action.kind) {
     // A container may append any to $ORMEN_OUTPUT.
     case "task":
-    case "rollout":
       return undefined;
+    case "rollout":
+      return [...declared, "revision", "addresses", "address"];
     case "approval":
       return [...declared, ...Object.keys(step.action.inputs)];
     case "workflow": {
@@ -85,8 +86,7 @@ function whyMissing(read: Read, other: StepSpec, step: StepSpec | null, around: 
   const { upstream } = around;
   if (!upstream) return undefined;
   if (!upstream.endsBefore(step.id, id)) {
-    // What a rollout gives does not wait for an end.
-    return other.action.kind === "rollout" ? undefined : `step ${id} may still run, and gives its outputs at its end`;
+    return `step ${id} may still run, and gives its outputs at its end`;
   }
   return upstream.dependsOn(step.id, id) ? undefined : `step ${id} may have failed`;
 }

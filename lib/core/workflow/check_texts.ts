@@ -47,7 +47,8 @@ export function checkText(
         return problem("type", "must be one `${{ }}` that gives a list, with nothing around it");
       }
       for (const part of template.parts) {
-        if (part.kind === "expression") expression(part.source, part.offset, text.gives);
+        if (part.kind === "text" || text.without?.(part.source)) continue;
+        expression(part.source, part.offset, text.gives);
       }
       return;
     }

@@ -9,10 +9,10 @@ import { isRolloutFinal, rolloutId } from "../service/records.ts";
 import { endAttempt } from "./attempt_end.ts";
 import { putStep } from "./changes.ts";
 import type { Value } from "./expression.ts";
-import { serviceOfStep } from "./service_of_step.ts";
+import { fillRollout, serviceOfStep } from "./service_of_step.ts";
 import type { StepRecord } from "./records.ts";
 import type { Scene } from "./values.ts";
-import { fill, FillError } from "./values.ts";
+import { FillError } from "./values.ts";
 
 /** Throws FillError when the document, once it is filled in, is none of a service, or cannot be applied. */
 export function startRolloutOf(
@@ -23,7 +23,7 @@ export function startRolloutOf(
   written: Readonly<Record<string, unknown>>,
 ): void {
   const { timeoutMs } = scene.plan.byId.get(step.step)!.spec;
-  const made = serviceOfStep(fill(scene, written, "rollout") as Record<string, unknown>);
+  const made = serviceOfStep(fillRollout(scene, written));
   if (made.kind === "problem") throw new FillError(made.detail);
   const { spec } = made;
   const applied = applyService(world, draft, spec, step.id);

@@ -2,6 +2,7 @@
  * Texts with `${{ expression }}` in them. Owns where an expression begins and ends; what it means is expression.ts's.
  * A closing `}}` inside a string literal of the expression does not end it.
  */
+import type { Path } from "./texts.ts";
 
 export type TemplatePart =
   | { readonly kind: "text"; readonly text: string }
@@ -60,4 +61,14 @@ function endOfString(text: string, open: number): number {
     else if (text[at] === text[open]) return at;
   }
   return -1;
+}
+
+/** A value with each of its texts as `change` makes it. */
+export function mapTexts(value: unknown, change: (text: string, path: Path) => unknown, path: Path = []): unknown {
+  if (typeof value === "string") return change(value, path);
+  if (Array.isArray(value)) return value.map((each, index) => mapTexts(each, change, [...path, index]));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, mapTexts(each, change, [...path, key])]),
+  );
 }

@@ -2,8 +2,10 @@
  * Every text of a workflow that holds expressions, or might seem to: where it stands, what its expressions may know and
  * what they must give. The one list of them, so that judging and running cannot differ.
  */
+import { namesReplica } from "../documents/analysis.ts";
 import type { ParamSpec, StepSpec, WorkflowSpec } from "../documents/workflow.ts";
 import type { ScopeKind } from "./expression.ts";
+import { kindOfRolloutText } from "./rollout_texts.ts";
 import { parseTemplate } from "./template.ts";
 
 export type Path = readonly (string | number)[];
@@ -22,6 +24,8 @@ export interface WorkflowText {
   readonly scope: ScopeKind;
   readonly gives: "text" | "bool" | "list";
   readonly instead?: string;
+  /** Expressions that are not filled in with the others; the document around them judges them. */
+  readonly without?: (source: string) => boolean;
 }
 
 export interface PlacedExpression {
@@ -37,12 +41,14 @@ export function expressionsOfStep(step: StepSpec): PlacedExpression[] {
   return [...textsOfStep(step)].flatMap((text) => expressionsOf(text));
 }
 
-function expressionsOf({ text, form, scope, path }: WorkflowText): PlacedExpression[] {
+function expressionsOf({ text, form, scope, path, without }: WorkflowText): PlacedExpression[] {
   if (form === "expression") return [{ source: text, scope, path, offset: 0 }];
   const template = form === "template" ? parseTemplate(text) : undefined;
   if (template?.kind !== "template") return [];
   return template.parts.flatMap((part) =>
-    part.kind === "expression" ? [{ source: part.source, scope, path, offset: part.offset }] : []
+    part.kind === "expression" && !without?.(part.source)
+      ? [{ source: part.source, scope, path, offset: part.offset }]
+      : []
   );
 }
 
@@ -88,7 +94,11 @@ function* textsOfAction({ action }: StepSpec): Generator<WorkflowText> {
       yield* templatesIn(["with"], action.with);
       return;
     case "rollout":
-      yield* templatesIn(["rollout"], action.rollout);
+      for (const [path, text] of textsIn([], action.rollout)) {
+        const kind = kindOfRolloutText(path);
+        if (kind === "expected") continue;
+        yield { ...template(["rollout", ...path], text), ...(kind === "measured" && { without: namesReplica }) };
+      }
       return;
     default:
       return action satisfies never;

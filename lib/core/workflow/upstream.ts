@@ -39,8 +39,10 @@ export function upstreamOf(
       mark(near, row, need);
       take(near, row, need);
       take(ended, row, need);
-      if (condition === "succeeded" || condition === "finished") mark(ended, row, need);
-      if (condition === "succeeded") mark(succeeded, row, need);
+      // A rollout that is healthy has succeeded.
+      const isSuccess = condition === "succeeded" || (condition === "healthy" && steps[need].action.kind === "rollout");
+      if (isSuccess || condition === "finished") mark(ended, row, need);
+      if (isSuccess) mark(succeeded, row, need);
       // A step that ran, or was skipped by what it found out, had what it needs; one that just ended may not have.
       if (condition !== "finished" && !decides(steps[need])) take(succeeded, row, need);
     }

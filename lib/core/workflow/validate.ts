@@ -7,6 +7,7 @@ import type { StepSpec, WorkflowSpec } from "../documents/workflow.ts";
 import { conditionOf } from "./condition.ts";
 import type { Surroundings } from "./check_names.ts";
 import { checkGiven, checkParams, checkRequired, checkScheduleParams } from "./check_params.ts";
+import { checkRollout } from "./check_rollout.ts";
 import { checkShape } from "./check_shape.ts";
 import type { Shape } from "./check_shape.ts";
 import { checkAction, checkIds, checkMatrix, checkNeeds, checkSecrets, placedSteps } from "./check_steps.ts";
@@ -127,6 +128,7 @@ function checkStep(
   checkSecrets(step.secrets, { ...spec.env, ...step.env }, path, spec.secrets, report);
   checkAction(step, path, report);
   if (action.kind === "task") checkTask(action, path, report);
+  if (action.kind === "rollout") checkRollout(action, path, report);
   if (action.kind === "approval") checkParams(action.inputs, [...path, "approval", "inputs"], report);
   if (action.kind === "workflow") {
     const shape = documents.get(action.workflow)?.shape;

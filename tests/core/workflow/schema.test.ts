@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { parse } from "yaml";
+import { serviceDocument } from "../../../lib/core/documents/service.ts";
 import { taskDocument } from "../../../lib/core/documents/task.ts";
 import { workflowDocument } from "../../../lib/core/documents/workflow.ts";
 import { workflowJsonSchema } from "../../../lib/core/documents/workflow_schema.ts";
@@ -28,6 +29,16 @@ const TAKEN: readonly string[] = [
     'task: { image: i, ports: ["${{ params.port }}"], health: { http: /up, retries: "${{ params.n }}" }, pull: "${{ params.pull }}" }',
   ),
   STEP("task: { image: i, health: { http: /up, interval: 1s } }"),
+  STEP('task: { image: i, grace: "${{ params.g }}", health: { tcp: 1, interval: "${{ params.g }}" } }'),
+  STEP(
+    'rollout: { service: web, replicas: 3, task: { image: "i:${{ params.v }}" }, ports: ["80", 81], update: { strategy: canary, canary: 10%, maxParallel: 2, monitor: 5s } }',
+  ),
+  STEP(
+    'rollout: { service: "web-${{ params.e }}", replicas: "${{ params.n }}", task: { image: i }, update: { maxParallel: "${{ params.n }}%", monitor: "${{ params.m }}", autoRevert: "${{ params.r }}" } }',
+  ),
+  STEP(
+    'rollout: { service: web, task: { image: i }, update: { analysis: { interval: 5s, http: { url: "http://${{ address }}", expect: status == 200 } } } }',
+  ),
   STEP("run: x, files: { /f: { from: f } }, timeout: 1m30s, retry: { limit: 1, delay: 1s }"),
   "name: w\nsteps: { a: { sleep: 1s } }\nfinally: [{ id: z, run: x }]\nonFailure: [{ run: x }]",
   'name: w\nschedule: { cron: "0 3 * * *", catchupWindow: 6h }\nsecrets: { S: { file: /s } }\nsteps: { a: { sleep: 1s } }',
@@ -53,6 +64,12 @@ const REFUSED: readonly string[] = [
   STEP("task: { image: i, pull: sometimes }"),
   STEP("task: { image: i, health: { http: /up, interval: 5 } }"),
   "name: w\nsteps: { a: { sleep: 1s } }\nfinally: [{ needs: [a], run: x }]",
+  STEP("rollout: { name: web, task: { image: i } }"),
+  STEP("rollout: { service: web }"),
+  STEP("rollout: { service: web, task: { image: i }, update: { maxparallel: 1 } }"),
+  STEP("rollout: { service: web, task: { image: i }, update: { strategy: slow } }"),
+  STEP("rollout: { service: web, task: { image: i }, update: { monitor: 5 } }"),
+  STEP("rollout: { service: web, task: { imge: i } }"),
 ];
 for (const text of REFUSED) {
   Deno.test(`workflowJsonSchema() refuses ${text.replaceAll("\n", " ").slice(0, 100)}`, () =>
@@ -64,6 +81,8 @@ Deno.test("workflowJsonSchema() has every key of the documents, each with a desc
     Object.keys((document as unknown as { in: { shape: object } }).in.shape).sort();
   assert.deepEqual(Object.keys(schema.properties).sort(), keysOf(workflowDocument));
   assert.deepEqual(Object.keys(schema.definitions.task.properties).sort(), keysOf(taskDocument));
+  const serviceKeys = keysOf(serviceDocument).map((key) => key === "name" ? "service" : key).sort();
+  assert.deepEqual(Object.keys(schema.definitions.service.properties).sort(), serviceKeys);
   for (const level of [schema, schema.definitions.step, schema.definitions.closingStep]) {
     const bare = Object.entries(level.properties as Record<string, { description?: string }>)
       .filter(([key, each]) => !each.description && key !== "id").map(([key]) => key);

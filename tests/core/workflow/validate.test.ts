@@ -819,7 +819,7 @@ const PASSES: readonly {
   {
     name: "the address of a rollout that is healthy",
     text: flow(
-      "a: { rollout: { service: web } }\n" +
+      "a: { rollout: { service: web, task: { image: i } } }\n" +
         'b: { needs: [{ step: a, condition: healthy }], http: { url: "http://${{ steps.a.outputs.address }}" } }',
     ),
   },
