@@ -133,6 +133,11 @@ for (
     [{ sleep: "${{ params.s }}" }, ["sleep step params.s"]],
     [{ workflow: "w", with: { a: "${{ params.a }}", b: 1 } }, ["with.a step params.a"]],
     [{ rollout: { spec: { image: "${{ params.i }}" } } }, ["rollout.spec.image step params.i"]],
+    [{
+      rollout: {
+        update: { analysis: { http: { url: "http://${{ address }}/${{ params.v }}", expect: "status == 200" } } },
+      },
+    }, ["rollout.update.analysis.http.url step params.v"]],
   ] as const
 ) {
   Deno.test(`expressionsOfStep() of ${Object.keys(action)[0]}`, () => {
