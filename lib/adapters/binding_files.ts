@@ -13,11 +13,14 @@ export function createBindingFiles(root: string): BindingFiles {
     dirOf,
     async write(attemptId, files) {
       const dir = dirOf(attemptId);
-      await Deno.mkdir(dir, { recursive: true, mode: DIR_MODE });
+      await Deno.mkdir(dir, { recursive: true });
+      // Past the umask: whoever runs in the container is somebody else here.
+      await Deno.chmod(dir, DIR_MODE);
       for (const [name, text] of Object.entries(files)) {
         // Beside the directory: those who list it see the services alone.
         const fresh = join(root, `.${attemptId}.${++written}`);
-        await Deno.writeTextFile(fresh, text, { mode: FILE_MODE });
+        await Deno.writeTextFile(fresh, text);
+        await Deno.chmod(fresh, FILE_MODE);
         await Deno.rename(fresh, join(dir, name));
       }
     },

@@ -11,6 +11,7 @@ export class Settling {
   #process: number | null = null;
   #health: HealthState;
   #counting = false;
+  #closed = false;
   #cancel: () => void = () => {};
 
   constructor(
@@ -46,11 +47,14 @@ export class Settling {
     this.#look();
   }
 
+  /** It is asked to stop, or has ended: nothing is counted any more. */
   close(): void {
     this.#cancel();
+    this.#closed = true;
   }
 
   #look(): void {
+    if (this.#closed) return;
     const isUp = this.#process !== null && (this.#health === "healthy" || this.#health === "none");
     if (!isUp) {
       // Its check begins anew: what it was healthy for before does not count.

@@ -156,7 +156,10 @@ export class Supervisor {
     if (!bind || this.entry.outcome) return;
     const own = bind.map(({ service }) => service).filter((name) => Object.hasOwn(services, name));
     if (own.length === 0) return;
-    this.#services = { ...this.#services, ...Object.fromEntries(own.map((name) => [name, services[name]])) };
+    const next = { ...this.#services, ...Object.fromEntries(own.map((name) => [name, services[name]])) };
+    const isKnown = this.#services && JSON.stringify(next) === JSON.stringify(this.#services);
+    if (isKnown) return;
+    this.#services = next;
     this.#writeBindings().catch((error) => {
       const { attemptId } = this.entry;
       this.#o.logger.error("addresses of services cannot be written", { attemptId, error: (error as Error).message });
@@ -395,6 +398,7 @@ export class Supervisor {
   async #fromRunning(container: ContainerObservation): Promise<Step> {
     if (this.entry.desired === "stop") {
       this.#watch?.stop();
+      this.#settling?.close();
       this.#become("stopping");
       if (!this.entry.stopSent) {
         this.entry.stopSent = true;
@@ -580,6 +584,7 @@ export class Supervisor {
 
   async #end(state: Outcome["state"], cause: AttemptCause, change: Partial<Observation>): Promise<Step> {
     this.#watch?.stop();
+    this.#settling?.close();
     const tail = state === "failed" && this.#observed.startedMs !== null
       ? await outputTail({ ...this.#o, name: this.name })
       : null;

@@ -142,3 +142,16 @@ Deno.test("another process is a break, though nobody saw the first one end", asy
   await clock.advance(1);
   assert.equal(settling.settled, true);
 });
+
+Deno.test("one that has ended, or is to stop, is not counted any more: its end is told once", async () => {
+  const rig = new Rig();
+  const deck = await rig.begin([replica()]);
+  await live(rig, deck, 1_000);
+  rig.engine.vanish(nameOf("a"));
+  await rig.clock.advance(100);
+  assert.equal(deck.last("a").state, "lost");
+  const reports = deck.reports("a").length;
+  await live(rig, deck, 10_000);
+  assert.equal(deck.reports("a").length, reports);
+  await rig.end();
+});

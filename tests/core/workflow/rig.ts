@@ -38,7 +38,7 @@ export class WorkflowRig extends TestWorld {
     this.hello(nodeId, {
       capacity: { cpuCores: 4_000, memoryBytes: 2 ** 50, diskBytes: 2 ** 50 },
       runtimes: ["docker", "process"],
-      abilities: ["steps", "http", "secrets"],
+      abilities: ["steps", "http", "secrets", "services"],
     });
   }
 
