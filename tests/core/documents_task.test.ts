@@ -42,6 +42,11 @@ const REFUSED: readonly { name: string; document: unknown; path: string }[] = [
     document: { name: "a", image: "i", env: { WEB_ADDR: "x" }, bind: { WEB: "service/web" } },
     path: "bind.WEB",
   },
+  {
+    name: "a binding whose list is said by env too",
+    document: { name: "a", image: "i", env: { WEB_ADDRS: "x" }, bind: { WEB: "service/web" } },
+    path: "bind.WEB",
+  },
 ];
 
 for (const c of REFUSED) {

@@ -380,8 +380,10 @@ export const taskDocument = z.strictObject({
   const twice = hosts.find((key, index) => hosts.indexOf(key) !== index);
   if (twice) problem(`host port ${twice} is listed twice`, ["ports"]);
   for (const { variable } of value.bind ?? []) {
-    if (!Object.hasOwn(value.env ?? {}, `${variable}_ADDR`)) continue;
-    problem(`${variable}_ADDR is a variable of \`env\` too; which of the two should the task see?`, ["bind", variable]);
+    const own = [`${variable}_ADDR`, `${variable}_ADDRS`].find((name) => Object.hasOwn(value.env ?? {}, name));
+    if (own !== undefined) {
+      problem(`${own} is a variable of \`env\` too; which of the two should the task see?`, ["bind", variable]);
+    }
   }
   const ports = value.ports ?? [];
   const probe = value.health?.probe;
