@@ -83,8 +83,18 @@ async function demo(): Promise<void> {
   await show("status", "--all");
 
   say("a workflow: steps that wait for each other");
-  if (found) await show("workflow", "run", "workflows/diamond.yaml");
-  else console.log("its steps are containers, for which there is no Engine here");
+  if (!found) return console.log("its steps are containers, for which there is no Engine here");
+  await show("workflow", "run", "workflows/diamond.yaml");
+
+  say("a service: built, rolled out on both nodes without a gap, and looked at");
+  await show("workflow", "run", "workflows/deploy.yaml");
+  await show("workflow", "run", "workflows/deploy.yaml", "-p", "version=v2");
+  await show("service", "status", "shop");
+  await show("service", "rm", "shop");
+  await until("it is gone", async () => {
+    const services = (await json("service", "ls"))?.services as unknown[] | undefined;
+    return services?.length === 0;
+  });
 }
 
 interface Attempt {

@@ -139,6 +139,14 @@ const EXAMPLES: readonly Example[] = [
     },
   },
   {
+    file: "canary.yaml",
+    check({ steps: { before, ship, look }, outputs }) {
+      assert.deepEqual([before.outputs.revision, ship.outputs.revision, outputs.revision], [1, 2, 2]);
+      assert.equal((ship.outputs.addresses as string[]).length, 3);
+      assert.equal(look.state, "succeeded");
+    },
+  },
+  {
     file: "warm.yaml",
     check({ outputs }) {
       assert.deepEqual(outputs, { warm: 1 });
@@ -167,7 +175,12 @@ function outcomes({ steps }: RunView): Record<string, string | null> {
 
 testWithEngine("examples: each runs as its comment says", (engine) =>
   Fleet.use(engine, {}, async (fleet) => {
-    await all([...EXAMPLES.map((example) => runExample(fleet, example)), runSchedule(fleet), runScript(fleet)]);
+    await all([
+      ...EXAMPLES.map((example) => runExample(fleet, example)),
+      runSchedule(fleet),
+      runScript(fleet),
+      runDeploy(fleet),
+    ]);
   }));
 
 testWithEngine(
@@ -196,7 +209,10 @@ function pageWorkflows(): string[] {
 
 Deno.test("examples: all of them are run", () => {
   const files = [...Deno.readDirSync(WORKFLOWS)].map(({ name }) => name).filter((name) => /\.(yaml|ts)$/.test(name));
-  assert.deepEqual(files.sort(), [...EXAMPLES.map(({ file }) => file), "schedule.yaml", "canary.ts"].sort());
+  assert.deepEqual(
+    files.sort(),
+    [...EXAMPLES.map(({ file }) => file), "schedule.yaml", "canary.ts", "deploy.yaml"].sort(),
+  );
 });
 
 async function runExample(fleet: Fleet, { file, flags = [], code = 0, meanwhile, check }: Example): Promise<void> {
@@ -211,6 +227,36 @@ async function runExample(fleet: Fleet, { file, flags = [], code = 0, meanwhile,
   } catch (error) {
     throw new Error(`${file}: ${(error as Error).message}\n${JSON.stringify(run, null, 2)}`, { cause: error });
   }
+}
+
+/** A version that is right, then one that is not: the service goes back. */
+async function runDeploy(fleet: Fleet): Promise<void> {
+  await runExample(fleet, {
+    file: "deploy.yaml",
+    check({ steps: { ship, smoke, revert }, outputs }) {
+      assert.deepEqual([smoke.outputs, outputs, revert.state], [{ said: "shop v1" }, { revision: 1 }, "skipped"]);
+      const { address, addresses } = ship.outputs as { address: string; addresses: string[] };
+      assert.equal(address, addresses[0]);
+      assert.equal(addresses.length, 3);
+    },
+  });
+  await runExample(fleet, {
+    file: "deploy.yaml",
+    flags: ["-p", "version=v2", "-p", "back=v1", "-p", "path=/nope"],
+    code: 1,
+    check(run) {
+      assert.deepEqual(outcomes(run), {
+        build: "succeeded",
+        ship: "succeeded",
+        smoke: "failed",
+        revert: "succeeded",
+      });
+      assert.match(run.steps.smoke.error!, /answered with status 404/);
+    },
+  });
+  const [address] = (await fleet.ok("service", "addresses", "shop")).split("\n");
+  const answer = await fetch(`http://${address}/version`, { signal: AbortSignal.timeout(WITHIN_MS) });
+  assert.equal((await answer.text()).trim(), "shop v1");
 }
 
 /** Its slots come once a minute, which is too long to wait for: it is asked to run by its name. */
