@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { cronProblem } from "../../lib/adapters/cron.ts";
 import { keysAt } from "../../lib/core/documents/issues.ts";
+import { serviceDocument } from "../../lib/core/documents/service.ts";
+import { taskDocument } from "../../lib/core/documents/task.ts";
 import { workflowDocument } from "../../lib/core/documents/workflow.ts";
 import { checkSource } from "../../lib/core/workflow/validate.ts";
 import type { Source } from "../../lib/core/workflow/source.ts";
@@ -24,7 +26,7 @@ for (const { name } of Deno.readDirSync(EXAMPLES)) {
 
 Deno.test("workflows/canary.ts makes a workflow", () => check({ workflow: canary }));
 
-for (const page of ["docs/workflows.md", "README.md"]) {
+for (const page of ["docs/workflows.md", "docs/rollouts.md", "README.md"]) {
   const blocks = [...Deno.readTextFileSync(TOP + page).matchAll(/```yaml\n(name:[\s\S]*?)```/g)]
     .filter(([, block]) => /^steps:/m.test(block));
   Deno.test(`${page} shows workflows`, () => assert.ok(blocks.length > 0));
@@ -34,6 +36,31 @@ for (const page of ["docs/workflows.md", "README.md"]) {
     });
   }
 }
+
+for (const page of ["docs/rollouts.md", "README.md"]) {
+  const blocks = [...Deno.readTextFileSync(TOP + page).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block)
+    .filter((block) => !/^steps:/m.test(block));
+  Deno.test(`${page} shows services`, () => assert.ok(blocks.some((block) => /^task:/m.test(block))));
+  for (const [index, block] of blocks.entries()) {
+    const [what, schema] = /^task:/m.test(block)
+      ? ["service", serviceDocument] as const
+      : ["task", taskDocument] as const;
+    Deno.test(`${page}: document ${index + 1} is of a ${what}`, () => {
+      const result = schema.safeParse(parse(block));
+      assert.deepEqual(result.success ? [] : result.error.issues, []);
+    });
+  }
+}
+
+Deno.test("docs/rollouts.md names every key", () => {
+  const page = Deno.readTextFileSync(`${TOP}docs/rollouts.md`);
+  const keys = [[], ["update"], ["update", "analysis"], ["update", "analysis", "http"]].flatMap((path) =>
+    keysAt(serviceDocument, path)
+  );
+  assert.ok(keys.includes("spread") && keys.includes("monitor") && keys.includes("failureLimit"));
+  // Of the analysis some stand in the example alone.
+  assert.deepEqual(keys.filter((key) => !page.includes(`\`${key}\``) && !page.includes(`${key}: `)), []);
+});
 
 Deno.test("docs/workflows.md names every key", () => {
   const page = Deno.readTextFileSync(`${TOP}docs/workflows.md`);
