@@ -110,7 +110,7 @@ Deno.test("what is refused leaves nothing behind, and says where and why", () =>
     };
     assert.equal(await pointer({ ...SERVICE, replica: 3 }), "422 /replica");
     assert.equal(await pointer({ ...SERVICE, task: { imag: "a" } }), "422 /task/imag /task/image");
-    assert.equal(await pointer({ ...SERVICE, update: { minHealthyTime: "10m" } }), "422 /update/healthyDeadline");
+    assert.equal(await pointer({ ...SERVICE, update: { minHealthyTime: "10m" } }), "422 /update/minHealthyTime");
     assert.equal(
       await pointer({ ...SERVICE, update: { order: "stop-first", maxUnavailable: 0 } }),
       "422 /update/maxUnavailable",

@@ -94,14 +94,16 @@ const amount = (least: number) =>
 const WAIT_MS_MAX = 30 * 86_400_000;
 const wait = duration.refine((ms) => ms <= WAIT_MS_MAX, { message: `at most ${formatDuration(WAIT_MS_MAX)}` });
 
+const DEADLINES_MS = { healthyDeadline: 300_000, progressDeadline: 600_000 } as const;
+
 const update = z.strictObject({
   strategy: z.enum(["rolling", "canary", "blueGreen", "recreate"]).default("rolling"),
   maxParallel: amount(1).default({ kind: "count", count: 1 }),
   order: z.enum(["start-first", "stop-first"]).optional(),
   maxUnavailable: amount(0).optional(),
   minHealthyTime: wait.default(10_000),
-  healthyDeadline: wait.default(300_000),
-  progressDeadline: wait.default(600_000),
+  healthyDeadline: wait.default(DEADLINES_MS.healthyDeadline),
+  progressDeadline: wait.default(DEADLINES_MS.progressDeadline),
   canary: amount(1).default({ kind: "count", count: 1 }),
   autoPromote: z.boolean().optional(),
   promoteDeadline: wait.default(86_400_000),
@@ -305,12 +307,13 @@ export function isOrderChosen({ notes }: Pick<ServiceSpec, "notes">): boolean {
 }
 
 function checkWaits(given: z.output<typeof update>, refuse: Refuse): void {
-  const { minHealthyTime, healthyDeadline, progressDeadline } = given;
-  if (minHealthyTime >= healthyDeadline) {
-    const needed = formatDuration(minHealthyTime);
-    refuse(`must be longer than minHealthyTime (${needed}), which a replica needs to be healthy`, "healthyDeadline");
-  }
-  if (healthyDeadline >= progressDeadline) {
-    refuse(`must be longer than healthyDeadline (${formatDuration(healthyDeadline)})`, "progressDeadline");
-  }
+  const check = (short: "minHealthyTime" | "healthyDeadline", long: keyof typeof DEADLINES_MS) => {
+    if (given[short] < given[long]) return;
+    // Where the deadline is the usual one, it is the other that somebody wrote.
+    if (given[long] !== DEADLINES_MS[long]) {
+      refuse(`must be longer than ${short} (${formatDuration(given[short])})`, long);
+    } else refuse(`must be shorter than ${long} (${formatDuration(given[long])})`, short);
+  };
+  check("minHealthyTime", "healthyDeadline");
+  check("healthyDeadline", "progressDeadline");
 }

@@ -229,13 +229,13 @@ const REFUSED: readonly (readonly [string, unknown, readonly string[]])[] = [
     "spread: an attribute of nodes, such as node.labels.zone",
   ]],
   ["minHealthyTime that is as long as healthyDeadline", web("update: { minHealthyTime: 5m }"), [
-    "update.healthyDeadline: must be longer than minHealthyTime (5m), which a replica needs to be healthy",
+    "update.minHealthyTime: must be shorter than healthyDeadline (5m)",
   ]],
   ["healthyDeadline that is as long as progressDeadline", web("update: { healthyDeadline: 10m }"), [
-    "update.progressDeadline: must be longer than healthyDeadline (10m)",
+    "update.healthyDeadline: must be shorter than progressDeadline (10m)",
   ]],
   ["all three waits alike", web("update: { minHealthyTime: 1m, healthyDeadline: 1m, progressDeadline: 1m }"), [
-    "update.healthyDeadline: must be longer than minHealthyTime (1m), which a replica needs to be healthy",
+    "update.healthyDeadline: must be longer than minHealthyTime (1m)",
     "update.progressDeadline: must be longer than healthyDeadline (1m)",
   ]],
   ["stop-first that may take nothing away", web("update: { order: stop-first, maxUnavailable: 0 }"), [

@@ -40,7 +40,7 @@ const PROBLEMS: readonly (readonly [string, string, readonly string[]])[] = [
     `unknownKey ${AT}.task.memry: unknown key \`memry\`; did you mean \`memory\`?`,
   ]],
   ["waits that contradict each other", rollout(", update: { minHealthyTime: 5m }"), [
-    `rollout ${AT}.update.healthyDeadline: update.healthyDeadline: must be longer than minHealthyTime (5m), which a replica needs to be healthy`,
+    `rollout ${AT}.update.minHealthyTime: update.minHealthyTime: must be shorter than healthyDeadline (5m)`,
   ]],
   [
     "such waits, where another key is filled in later",
@@ -49,7 +49,7 @@ const PROBLEMS: readonly (readonly [string, string, readonly string[]])[] = [
       'image: i, cpu: "${{ params.n }}"',
     ),
     [
-      `rollout ${AT}.update.healthyDeadline: update.healthyDeadline: must be longer than minHealthyTime (5m), which a replica needs to be healthy`,
+      `rollout ${AT}.update.minHealthyTime: update.minHealthyTime: must be shorter than healthyDeadline (5m)`,
     ],
   ],
   ["a name that is not there", rollout("", 'image: "i:${{ params.x }}"'), [
