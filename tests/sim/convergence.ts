@@ -9,6 +9,7 @@ import type { SailRecord } from "../../lib/core/sail.ts";
 import type { Engine } from "./engine.ts";
 import { CPU_CORES } from "./engine.ts";
 import { runningOn } from "./invariants.ts";
+import { unsettledServices } from "./service/convergence.ts";
 import type { World } from "./world.ts";
 
 export interface Unsettled {
@@ -58,6 +59,7 @@ export function unsettled(world: World, phase: Phase, settled: Set<string>): Uns
     if (problem) left.push({ what: `${sail.id} is ${sail.state}, wanted ${sail.desired}: ${problem}`, about });
     else settled.add(sail.id);
   }
+  left.push(...unsettledServices(world, phase));
   if (phase === "end") left.push(...unendedRuns(world));
   if (phase === "end" && left.length === 0) left.push(...untold(world));
   return left;
@@ -102,7 +104,7 @@ function notRunning(
     case "pending": {
       if (running.length > 0) return `${running.map((c) => c.attemptId)} runs`;
       if (sail.retryAtMs !== null && isAhead(world, sail.retryAtMs)) return undefined;
-      const room = roomFor(world, world.truth.specs.get(sail.id)!.spec);
+      const room = roomFor(world, world.truth.specs.get(sail.specId)!.spec, sail.replica?.nodeId ?? null);
       return room && `${room} has room for it`;
     }
     default:
@@ -117,10 +119,11 @@ function isAhead(world: World, atMs: number): boolean {
 }
 
 /** A node that takes tasks and whose Engine has room beside what runs there and what is on its way there. */
-function roomFor(world: World, spec: TaskSpec): string | undefined {
+function roomFor(world: World, spec: TaskSpec, only: string | null): string | undefined {
   const demand = demandOf(spec);
   for (const mast of world.truth.masts.values()) {
     const engine = world.engines.find(({ id }) => id === mast.engineId);
+    if (only !== null && mast.id !== only) continue;
     if (mast.eligibility !== "eligible" || mast.status !== "ready" || !engine) continue;
     let memoryBytes = engine.memoryBytes;
     let cpuMillis = CPU_CORES * 1000;

@@ -13,6 +13,7 @@ import type { Engine } from "./engine.ts";
 import { CPU_CORES } from "./engine.ts";
 import type { Connection } from "./network.ts";
 import type { Truth } from "./truth.ts";
+import { ServiceInvariants } from "./service/invariants.ts";
 import { WorkflowInvariants } from "./workflow/invariants.ts";
 
 /** Beside the numbered ones: of workflows, what is to be so before a step begins, after a run's end was asked for, in groups... */
@@ -24,6 +25,7 @@ export type Rule =
   | "I5"
   | "I6"
   | "I7"
+  | "I8"
   | "I9"
   | "needs"
   | "ending"
@@ -51,6 +53,7 @@ interface SeenContainer {
 export class Invariants {
   violation: Violation | undefined;
   readonly workflows: WorkflowInvariants;
+  readonly services: ServiceInvariants;
   /** Tasks whose submission was acknowledged, and those whose stop was. */
   readonly accepted = new Set<string>();
   readonly stopped = new Set<string>();
@@ -70,6 +73,7 @@ export class Invariants {
       readonly termOf: (nodeId: string) => number;
       readonly newestTerm: () => number;
       readonly clocksJump: boolean;
+      readonly nowMs: () => number;
     },
   ) {
     this.workflows = new WorkflowInvariants({
@@ -77,7 +81,15 @@ export class Invariants {
       fail: (rule, what, about) => this.fail(rule, what, about),
       clocksJump: o.clocksJump,
     });
-    o.truth.onSail = ({ id, before, after }) => this.#onSail(id, before, after);
+    this.services = new ServiceInvariants({
+      truth: o.truth,
+      nowMs: o.nowMs,
+      fail: (rule, what, about) => this.fail(rule, what, about),
+    });
+    o.truth.onSail = ({ id, before, after }) => {
+      this.#onSail(id, before, after);
+      this.services.onSail(before, after);
+    };
     o.truth.onAttempt = ({ before, after }) => this.#onAttempt(before, after);
   }
 
@@ -99,6 +111,7 @@ export class Invariants {
     }
     this.#touchedEngines.clear();
     this.workflows.afterEvent();
+    this.services.afterEvent();
   }
 
   submitAcknowledged(id: string, created: boolean): void {

@@ -20,7 +20,7 @@ async function one(seed: number): Promise<RangeResult> {
   const outcome = await runSeed(seed, { without: new Set(without), keepStory: env("LOG") !== undefined });
   if (env("LOG") !== undefined) console.log(outcome.lines.join("\n"));
   console.log(
-    `seed ${seed}: ${outcome.nodes} nodes, ${outcome.tasks} tasks, ${outcome.runs} runs, log ${outcome.hash}`,
+    `seed ${seed}: ${outcome.nodes} nodes, ${outcome.tasks} tasks, ${outcome.runs} runs, ${outcome.rollouts} rollouts, log ${outcome.hash}`,
   );
   const result = emptyResult();
   const failures = outcome.violation ? [await shortestStory(outcome)] : [];
@@ -48,7 +48,7 @@ function tell(result: RangeResult): void {
   const hours = (result.simulatedMs / 3_600_000).toFixed(1);
   console.log(
     `\n${result.seeds} seeds (${result.twice} of them twice), ${hours} hours simulated, ` +
-      `${result.tasks} tasks, ${result.runs} runs, ${result.crashPoints} crash points, ${result.crashes} deaths`,
+      `${result.tasks} tasks, ${result.runs} runs, ${result.rollouts} rollouts, ${result.crashPoints} crash points, ${result.crashes} deaths`,
   );
   const faults = Object.entries(result.faults).sort(([a], [b]) => a < b ? -1 : 1);
   console.log(`faults: ${faults.map(([kind, times]) => `${kind} ${times}`).join(", ") || "none"}`);

@@ -228,6 +228,35 @@ export const PLANTS: readonly Plant[] = [
     }],
     breaks: ["counts", "I9"],
   },
+  {
+    name: "stop-first takes away what it likes",
+    edits: [{
+      file: "lib/core/service/replace.ts",
+      text: "if (isServing && up - 1 < least) continue;",
+      instead: "",
+    }],
+    breaks: ["I8"],
+  },
+  {
+    name: "an old replica goes as soon as its successor has begun",
+    edits: [{
+      file: "lib/core/service/replace.ts",
+      text: "if (isUp(current[0])) retire.push(",
+      instead: "if (current[0]) retire.push(",
+    }],
+    breaks: ["I8"],
+  },
+  {
+    name: "a rollout waits for ever",
+    edits: [
+      {
+        file: "lib/core/service/plan_service.ts",
+        text: "if (limitMs === null || nowMs < limitMs) return null;",
+        instead: "if (limitMs !== -1) return null;",
+      },
+    ],
+    breaks: ["I9"],
+  },
 ];
 
 const COPIED = ["lib", "tests/sim"];

@@ -22,6 +22,7 @@ export interface RangeResult {
   crashes: number;
   tasks: number;
   runs: number;
+  rollouts: number;
   readonly faults: Record<string, number>;
   readonly failures: ShortStory[];
 }
@@ -36,13 +37,26 @@ export function emptyResult(): RangeResult {
     crashes: 0,
     tasks: 0,
     runs: 0,
+    rollouts: 0,
     faults: {},
     failures: [],
   };
 }
 
 export function add(to: RangeResult, more: RangeResult): void {
-  for (const key of ["seeds", "twice", "events", "simulatedMs", "crashPoints", "crashes", "tasks", "runs"] as const) {
+  for (
+    const key of [
+      "seeds",
+      "twice",
+      "events",
+      "simulatedMs",
+      "crashPoints",
+      "crashes",
+      "tasks",
+      "runs",
+      "rollouts",
+    ] as const
+  ) {
     to[key] += more[key];
   }
   for (const [kind, times] of Object.entries(more.faults)) to.faults[kind] = (to.faults[kind] ?? 0) + times;

@@ -18,7 +18,12 @@ Deno.test(`${SEEDS} seeds: all invariants hold under faults, and all comes right
   assert.equal(result.seeds, SEEDS);
   assert.equal(result.twice, SEEDS / 10);
   // A simulator that has stopped simulating would be clean as well.
-  for (const [what, least] of [["events", 300_000], ["tasks", 4_000], ["runs", 1_500], ["crashes", 1_000]] as const) {
+  for (
+    const [what, least] of [["events", 300_000], ["tasks", 4_000], ["runs", 1_500], ["rollouts", 500], [
+      "crashes",
+      1_000,
+    ]] as const
+  ) {
     assert.ok(result[what] > least, `${result[what]} ${what}`);
   }
 });

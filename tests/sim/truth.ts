@@ -5,6 +5,7 @@
 import type { AttemptRecord } from "../../lib/core/attempt.ts";
 import type { MastRecord } from "../../lib/core/mast.ts";
 import type { SailRecord, SpecRecord } from "../../lib/core/sail.ts";
+import { ServiceTruth } from "./service/truth.ts";
 import { WorkflowTruth } from "./workflow/truth.ts";
 
 export interface Change<T> {
@@ -19,6 +20,7 @@ export class Truth {
   readonly attempts = new Map<string, AttemptRecord>();
   readonly masts = new Map<string, MastRecord>();
   readonly workflows = new WorkflowTruth();
+  readonly services = new ServiceTruth();
   /** Attempts on nodes that an operator has removed since: given up by his word, not by their sailor's. */
   readonly givenUp = new Set<string>();
   readonly attemptsOfSail = new Map<string, Set<string>>();
@@ -49,7 +51,8 @@ export class Truth {
         return this.onAttempt(change);
       }
       default:
-        return this.workflows.take(kind, id, value);
+        if (!this.services.take(kind, id, value)) this.workflows.take(kind, id, value);
+        return;
     }
   }
 

@@ -25,6 +25,7 @@ import { Story } from "./story.ts";
 import { Truth } from "./truth.ts";
 import { Users } from "./users.ts";
 import { forgetStates, wrongCount, wrongIndex } from "./workflow/indexes.ts";
+import { ServiceUsers } from "./service/users.ts";
 import { WorkflowUsers } from "./workflow/users.ts";
 import { Weather } from "./weather.ts";
 
@@ -56,6 +57,7 @@ export interface Outcome {
   readonly kinds: readonly string[];
   readonly tasks: number;
   readonly runs: number;
+  readonly rollouts: number;
   readonly nodes: number;
 }
 
@@ -74,6 +76,7 @@ export class World {
   readonly invariants: Invariants;
   readonly users: Users;
   readonly workflowUsers: WorkflowUsers;
+  readonly serviceUsers: ServiceUsers;
   readonly settings: Omit<Settings, "clusterId" | "term">;
   readonly faultsMs: number;
 
@@ -110,6 +113,7 @@ export class World {
       truth: this.truth,
       engines: this.engines,
       termOf: (nodeId) => this.nodes.find(({ id }) => id === nodeId)!.term,
+      nowMs: () => this.schedule.nowMs,
       newestTerm: () => this.deckDisk.memory.term,
       clocksJump: this.weather.kinds().includes("clockJump"),
     });
@@ -125,6 +129,7 @@ export class World {
     this.decks = new Decks(this, this.deckDisk);
     this.users = new Users(this);
     this.workflowUsers = new WorkflowUsers(this);
+    this.serviceUsers = new ServiceUsers(this);
   }
 
   /** Dials `url` for `life`; `connect` answers with its end of the link or throws. Streams are not part of this world. */
@@ -142,6 +147,7 @@ export class World {
     for (const node of this.nodes) node.boot();
     this.users.start();
     this.workflowUsers.start();
+    this.serviceUsers.start();
     startFaults(this);
     await this.#advance(this.faultsMs);
     this.story.tell("world", "faults stop");
@@ -167,6 +173,8 @@ export class World {
         return;
       }
       this.workflowUsers.pauseAll();
+      if (phase === "run") this.serviceUsers.resumeAll();
+      else this.serviceUsers.removeAll();
       if (phase !== "run") this.users.stopAll();
       if (phase === "end") this.users.resumeAll();
       await this.#advance(LOOK_EVERY_MS);
@@ -206,6 +214,7 @@ export class World {
       kinds: this.weather.kinds(),
       tasks: this.users.taskCount,
       runs: this.truth.workflows.runs.size,
+      rollouts: this.invariants.services.rollouts,
       nodes: this.nodes.length,
     };
   }
