@@ -275,3 +275,25 @@ testWithEngine(
       await eventually("it follows", async () => (await statusOf(fleet, "agent")).replicas.healthy === 2);
     }),
 );
+
+testWithEngine(
+  "a task that binds a service finds it from inside its container, and hears of each change while it runs",
+  (engine) =>
+    Fleet.use(engine, {}, async (fleet) => {
+      await applied(fleet, service(GOOD, { replicas: 1 }));
+      const asks = [
+        "wget -q -O - http://$WEB_ADDR/",
+        "echo at $(wc -l < /ormen/services/web)",
+        "until [ $(wc -l < /ormen/services/web) = 2 ]; do sleep 0.1; done",
+        "for a in $(cat /ormen/services/web); do wget -q -O - http://$a/; done",
+        "touch /ormen/services/mine 2>/dev/null || echo read-only",
+      ];
+      const cmd = ["sh", "-c", asks.join("; ")];
+      const { id } = await fleet.submit({ name: "client", image, cmd, bind: { WEB: "service/web" } });
+      await eventually("it has asked once", async () => /at 1/.test((await fleet.run("logs", id)).stdout));
+      await fleet.ok("service", "scale", "web", "2", "--detach");
+      await fleet.until("client", "completed");
+      const said = (await fleet.ok("logs", id)).trim().split("\n");
+      assert.deepEqual(said, ["revision 1", "at 1", "revision 1", "revision 1", "read-only"]);
+    }),
+);
