@@ -167,6 +167,13 @@ testWithEngine(
       assert.equal(await watching.ended(), 0, watching.out);
       assert.equal((await statusOf(fleet)).revisions.length, 1);
 
+      const alone = { update: { strategy: "canary", promoteDeadline: "2s" } };
+      const forgotten = await apply(fleet, service(`: nobody\n${GOOD}`, alone));
+      assert.equal(forgotten.code, 1);
+      assert.match(forgotten.stdout, /waits to be promoted {3}ormen rollout promote web/);
+      assert.match(forgotten.stdout, /failed: nobody promoted it within 2s/);
+      assert.match(forgotten.stdout, /reverted to revision 2 \(stable\): done, 3 of 3 healthy/);
+
       const side = { update: { strategy: "blueGreen", monitor: "1s" } };
       const seen = new Set<string>();
       const blueGreen = apply(fleet, service(`: 3\n${GOOD}`, side));
@@ -183,7 +190,7 @@ testWithEngine(
       over = true;
       await looking;
       assert.equal(code, 0, stdout);
-      assert.deepEqual([...seen], ["2 2 2", "3 3 3"]);
+      assert.deepEqual([...seen], ["2 2 2", "4 4 4"]);
 
       const port = { replicas: 1, ports: [`${fleet.deckPort + 1000}:80`] };
       const fixed = { ...service(GOOD, { replicas: 1 }, { ports: port.ports }), name: "fixed" };

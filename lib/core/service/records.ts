@@ -105,6 +105,8 @@ export interface RolloutRecord {
   readonly reverts: number | null;
   /** Of workflows' runs: the step records that wait for it. */
   readonly stepIds: readonly string[];
+  /** A run began it: with the last step that waits for it it is aborted. */
+  readonly byRun: boolean;
   readonly update: UpdateSpec;
   readonly state: RolloutState;
   readonly stage: RolloutStage;

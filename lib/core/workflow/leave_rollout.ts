@@ -12,6 +12,6 @@ export function leaveRollout(world: World, draft: Draft, step: StepRecord): void
   if (!rollout || isRolloutFinal(rollout.state) || isStepFinal(step.state)) return;
   const stepIds = rollout.stepIds.filter((id) => id !== step.id);
   draft.put("rollout", rollout.id, { ...rollout, stepIds });
-  if (stepIds.length > 0) return;
+  if (stepIds.length > 0 || !rollout.byRun) return;
   failRollout(world, draft, world.state.rollouts.get(rollout.id)!, "aborted", `run ${step.runId} was ended`);
 }
