@@ -55,7 +55,7 @@ export function problem(status: number, code: string, detail: string, errors?: u
 
 /** Event-stream text of events; the stream ends after it. */
 export function eventStream(
-  ...events: readonly { readonly id: number; readonly kind: string; readonly service?: string }[]
+  ...events: readonly { readonly id: number; readonly kind: string; readonly service?: string | null }[]
 ): Response {
   const text = events.map((event) => `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
   return new Response(`retry: 1000\n\n${text.join("")}`, { headers: { "content-type": "text/event-stream" } });
