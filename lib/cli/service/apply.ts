@@ -22,19 +22,26 @@ const NOTHING_TO_DO = 0;
 const SOMETHING_TO_DO = 3;
 
 export function addApply(service: Command, context: Context): void {
-  const command = service.command("apply").description("make a service, or roll out what is new in its document")
+  const command = service.command("apply").argument("[file]", "the same as --filename")
+    .description("make a service, or roll out what is new in its document")
     .option("-f, --filename <file>", "service document, YAML or JSON; - is standard input")
     .option("-d, --detach", "return once the deck has it");
   withExample(withJson(withDeck(command)), "ormen service apply -f web.yaml");
-  command.action(action(context, (options) => apply(context, options)));
+  command.action(action(context, (file, options) => apply(context, withFile(options, file))));
 }
 
 export function addPlan(service: Command, context: Context): void {
-  const command = service.command("plan")
+  const command = service.command("plan").argument("[file]", "the same as --filename")
     .description("show what apply would change: exit 0 for nothing, 3 for something")
     .option("-f, --filename <file>", "service document, YAML or JSON; - is standard input");
   withExample(withJson(withDeck(command)), "ormen service plan -f web.yaml");
-  command.action(action(context, (options) => plan(context, options)));
+  command.action(action(context, (file, options) => plan(context, withFile(options, file))));
+}
+
+function withFile<T extends FileOption>(options: T, file: string | undefined): T {
+  if (file === undefined) return options;
+  if (options.filename !== undefined) throw wrongUsage("a file is given twice", "name it once: FILE, or -f FILE");
+  return { ...options, filename: file };
 }
 
 async function apply(context: Context, options: ApplyOptions): Promise<number | void> {
