@@ -2,7 +2,7 @@
  * Chaos: users submit and stop tasks over three sailors on a real Engine while deck, sailors or both are killed outright at
  * random moments. Then faults stop, and what was acknowledged must be true.
  *
- * ORMEN_CHAOS_SECONDS is how long the faults last (40), ORMEN_CHAOS_TASKS how many tasks there are (60),
+ * ORMEN_CHAOS_SECONDS is how long the faults last (20), ORMEN_CHAOS_TASKS how many tasks there are (60),
  * ORMEN_CHAOS_SEED which moments and victims are drawn (random; printed). `make chaos` runs three minutes with 200 tasks.
  * The seed repeats what is drawn, not how the machine answers: a failure names it, but may take several runs to come again.
  */
@@ -16,7 +16,7 @@ import { EngineRecord, madeTwice, overlaps, type RecordedEvent } from "./engine_
 import { resourcesAreBack, resourcesOf } from "./resources.ts";
 import { Fleet } from "./support.ts";
 
-const SECONDS = Number(Deno.env.get("ORMEN_CHAOS_SECONDS") ?? 40);
+const SECONDS = Number(Deno.env.get("ORMEN_CHAOS_SECONDS") ?? 20);
 const TASKS = Number(Deno.env.get("ORMEN_CHAOS_TASKS") ?? 60);
 const SEED = Number(Deno.env.get("ORMEN_CHAOS_SEED") || Math.floor(Math.random() * 2 ** 31));
 const SAILORS = 3;

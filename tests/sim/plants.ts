@@ -104,8 +104,8 @@ export const PLANTS: readonly Plant[] = [
     name: "readers see what is not durable",
     edits: [{
       file: "lib/deck/deck.ts",
-      text: "...{ loop, committed, settings, sessions,",
-      instead: "...{ loop, committed: working, settings, sessions,",
+      text: "        committed,\n        settings,",
+      instead: "        committed: working,\n        settings,",
     }],
     breaks: ["I3"],
   },
