@@ -6,6 +6,7 @@ import type { Draft } from "./draft.ts";
 import type { Input } from "./input.ts";
 import { judgeLiveness } from "./liveness.ts";
 import { NO_LOCAL_USE } from "./mast.ts";
+import { passOverStandstill } from "./service/scene.ts";
 import { judgeServices } from "./service/follow_services.ts";
 import { judgeDeadlines } from "./workflow/wake.ts";
 
@@ -25,6 +26,7 @@ export function decideTick(world: World, draft: Draft): void {
     lastTickMonoMs: memory.lastTickMonoMs,
     nodeTimeoutMs: settings.nodeTimeoutMs,
   });
+  passOverStandstill(world, monoMs);
   memory.lastTickMonoMs = monoMs;
   if (verdict.kind === "freshGrace") {
     const redialMs = Math.max(0, REDIAL_WITHIN_MS - settings.nodeTimeoutMs);

@@ -7,7 +7,7 @@ import type { Input } from "../input.ts";
 import { stageAfterPromotion } from "./plan_service.ts";
 import type { RolloutRecord, RolloutState, ServiceRecord } from "./records.ts";
 import { isRolloutFinal, revisionId, rolloutId } from "./records.ts";
-import { activeRollout, newestStable, replicasOf, rolloutNowMs } from "./scene.ts";
+import { activeRollout, newestStable, replicasOf, rolloutNowMs, wakingMonoMs } from "./scene.ts";
 
 /** States that may follow; a final state is final (I6). */
 const TRANSITIONS: Readonly<Record<RolloutState, readonly RolloutState[]>> = {
@@ -35,7 +35,7 @@ export function putRollout(
   }
   const isOver = isRolloutFinal(next.state);
   if (isOver) world.memory.rolloutClocks.delete(rollout.id);
-  else world.memory.rolloutClocks.set(rollout.id, monoMs);
+  else world.memory.rolloutClocks.set(rollout.id, wakingMonoMs(world, monoMs));
   draft.put("rollout", rollout.id, isOver && next.endedMs === null ? { ...next, endedMs: wallMs } : next);
   return world.state.rollouts.get(rollout.id)!;
 }
@@ -88,7 +88,7 @@ export function startRollout(world: World, draft: Draft, service: ServiceRecord,
     endedMs: null,
   };
   draft.put("rollout", id, rollout);
-  world.memory.rolloutClocks.set(id, draft.context.monoMs);
+  world.memory.rolloutClocks.set(id, wakingMonoMs(world, draft.context.monoMs));
   draft.put("service", service.name, {
     ...service,
     revision: given.to,

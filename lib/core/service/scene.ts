@@ -5,6 +5,7 @@
 import type { UpdateSpec } from "../documents/service.ts";
 import { amountOf } from "../documents/service.ts";
 import type { World } from "../decide.ts";
+import { lateAfterMs } from "../liveness.ts";
 import { meetsConstraints } from "../rudder/filters.ts";
 import type { SailRecord } from "../sail.ts";
 import type { State } from "../state.ts";
@@ -84,14 +85,34 @@ export function replicasOf(state: State, service: string): SailRecord[] {
   return [...state.replicas.get(service) ?? []].map((id) => state.sails.get(id)!);
 }
 
-/** The time that the deck was away, or the rollout paused, is not in it. */
-export function rolloutNowMs({ memory }: World, rollout: RolloutRecord, monoMs: number): number {
-  const since = memory.rolloutClocks.get(rollout.id);
+/** The time that the deck was away, or stood still, or the rollout was paused, is not in it. */
+export function rolloutNowMs(world: World, rollout: RolloutRecord, monoMs: number): number {
+  const { rolloutClocks } = world.memory;
+  const since = rolloutClocks.get(rollout.id);
+  const wakingMs = wakingMonoMs(world, monoMs);
   if (since === undefined) {
-    memory.rolloutClocks.set(rollout.id, monoMs);
+    rolloutClocks.set(rollout.id, wakingMs);
     return rollout.activeMs;
   }
-  return rollout.state === "paused" ? rollout.activeMs : rollout.activeMs + Math.max(0, monoMs - since);
+  return rollout.state === "paused" ? rollout.activeMs : rollout.activeMs + Math.max(0, wakingMs - since);
+}
+
+/** Monotonic time without the standstill that the next pulse will pass over. */
+export function wakingMonoMs(world: World, monoMs: number): number {
+  return monoMs - stoodStillMs(world, monoMs);
+}
+
+/** How long the deck's own pulse has been missing, beyond what is usual: its process was stopped, or its machine slept. */
+function stoodStillMs({ memory, settings }: World, monoMs: number): number {
+  if (memory.lastTickMonoMs < 0) return 0;
+  return Math.max(0, monoMs - memory.lastTickMonoMs - lateAfterMs(settings.nodeTimeoutMs));
+}
+
+/** At the pulse that follows: what was not counted will not be. */
+export function passOverStandstill(world: World, monoMs: number): void {
+  const awayMs = stoodStillMs(world, monoMs);
+  if (awayMs === 0) return;
+  for (const [id, since] of world.memory.rolloutClocks) world.memory.rolloutClocks.set(id, since + awayMs);
 }
 
 /** The revision that a rollout succeeded to last, `except` aside. */

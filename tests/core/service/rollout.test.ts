@@ -302,3 +302,21 @@ Deno.test("a replica whose node falls silent before it was healthy is not held a
   rig.input({ kind: "sessionClosed", sessionId: `s-${node}`, nodeId: node });
   assert.equal(rig.ended(), "succeeded");
 });
+
+Deno.test("a deck whose process stood still for an hour does not count that either", () => {
+  const rig = deployed(goodUntil(2, { healthyMs: 15_000 }));
+  rig.apply(image(2));
+  rig.run(5_000);
+  rig.wallMs += 3_600_000;
+  rig.monoMs += 3_600_000;
+  // What the nodes and others say comes before the deck's own pulse.
+  rig.input({ kind: "lookAtService", name: "web" });
+  rig.input({ kind: "changeRollout", service: "web", verb: "pause" });
+  rig.input({ kind: "changeRollout", service: "web", verb: "resume" });
+  rig.run(5_000);
+  assert.equal(rig.rollout.state, "running", rig.rollout.why ?? "");
+  const before = rig.rollout.activeMs;
+  rig.run(40_000);
+  assert.ok(rig.rollout.activeMs > before + 20_000, "its clock goes on");
+  assert.equal(rig.ended(), "succeeded");
+});
