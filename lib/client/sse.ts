@@ -108,7 +108,8 @@ function isPassing(error: unknown): boolean {
   return error instanceof DeckError && (error.status === 0 || error.status >= 500);
 }
 
-function wait(ms: number, signal?: AbortSignal): Promise<void> {
+/** Until the time is over, or `signal` is aborted. */
+export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

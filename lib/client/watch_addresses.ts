@@ -4,7 +4,7 @@
  */
 import type { AddressList } from "../messages/service_api.ts";
 import { DeckError } from "./errors.ts";
-import { parseEvents } from "./sse.ts";
+import { parseEvents, wait } from "./sse.ts";
 import type { Transport } from "./transport.ts";
 
 export interface WatchAddressesOptions {
@@ -53,16 +53,4 @@ export async function* watchAddresses(
     await pause(pauseMs, signal);
     pauseMs = Math.min(PAUSE_MS_MAX, pauseMs * 2);
   }
-}
-
-function wait(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener("abort", done);
-  });
 }

@@ -23,15 +23,18 @@ export function foundOr<T>(found: Found<T>, what: string, reference: string): T 
 
 /** Throws Refusal unless it was done. */
 export function accepted(reply: CommandReply): void {
+  if (reply.kind !== "done") throw refusalOf(reply);
+}
+
+/** Of whatever the deck answers that it was not done. */
+export function refusalOf(reply: Exclude<CommandReply, { readonly kind: "done" }>): Refusal {
   switch (reply.kind) {
-    case "done":
-      return;
     case "notFound":
-      throw notFound(reply.message);
+      return notFound(reply.message);
     case "conflict":
-      throw new Refusal(409, "conflict", reply.message);
+      return new Refusal(409, "conflict", reply.message);
     case "unavailable":
-      throw unavailable(reply.message);
+      return unavailable(reply.message);
     default:
       return reply satisfies never;
   }

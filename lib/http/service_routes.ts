@@ -13,9 +13,9 @@ import { addressStream } from "./address_stream.ts";
 import { BODY_BYTES_MAX, readDocument, readJson, readOptionalJson } from "./body.ts";
 import type { EdgeContext, Route, RouteDescription } from "./edge.ts";
 import { parseWith } from "./issues.ts";
-import { jsonResponse, notFound, Refusal, unavailable } from "./problems.ts";
+import { jsonResponse, notFound } from "./problems.ts";
 import { readQuery, rolloutListQuery } from "./query.ts";
-import { accepted } from "./references.ts";
+import { accepted, refusalOf } from "./references.ts";
 
 const DOCUMENT_TYPES = ["application/json", "application/yaml", "text/yaml"];
 const EVENT_STREAM = "text/event-stream";
@@ -219,18 +219,8 @@ function applied(
   reply: ServiceChangeReply,
   status: (change: Extract<ServiceChangeReply, { kind: "applied" }>["applied"]["change"]) => number,
 ): Response {
-  switch (reply.kind) {
-    case "applied":
-      return jsonResponse(reply.applied, status(reply.applied.change));
-    case "notFound":
-      throw notFound(reply.message);
-    case "conflict":
-      throw new Refusal(409, "conflict", reply.message);
-    case "unavailable":
-      throw unavailable(reply.message);
-    default:
-      return reply satisfies never;
-  }
+  if (reply.kind !== "applied") throw refusalOf(reply);
+  return jsonResponse(reply.applied, status(reply.applied.change));
 }
 
 function serviceOf(deck: ServiceApi, name: string): ServiceDetailView {
