@@ -11,6 +11,9 @@ export type { WorkflowBuilder } from "./workflow_builder.ts";
 export { cel } from "./workflow_expression.ts";
 export type { CelValue, Expression, Text } from "./workflow_expression.ts";
 export type { Matrix, Step, Workflow, WorkflowKeys } from "./workflow_keys.ts";
+export type { Services } from "./services.ts";
+export type { WatchAddressesOptions } from "./watch_addresses.ts";
+export type { ServiceDocument } from "../core/documents/service.ts";
 export type { TaskDocument } from "../core/documents/task.ts";
 export type { WorkflowDocument } from "../core/documents/workflow.ts";
 export type {
@@ -41,3 +44,15 @@ export type {
   WorkflowSource,
   WorkflowView,
 } from "../messages/run_api.ts";
+export type {
+  AddressList,
+  AddressView,
+  ReplicaView,
+  RevisionView,
+  RolloutView,
+  ServiceApplied,
+  ServiceDetailView,
+  ServiceHistory,
+  ServicePlan,
+  ServiceView,
+} from "../messages/service_api.ts";
