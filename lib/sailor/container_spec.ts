@@ -16,7 +16,7 @@ export function containerSpec(
   entry: Entry,
   spec: TaskSpec,
   secrets: Readonly<Record<string, string>> = {},
-  bound: { readonly dir: string; readonly services: ServiceAddresses } | null = null,
+  bound?: { readonly dir: string; readonly services: ServiceAddresses },
 ): ContainerSpec {
   const handed = handedOver(spec, secrets);
   return {

@@ -19,7 +19,7 @@ import type { AttemptCause, AttemptReport, StepResult } from "../core/outgoing.t
 import type { RestartDecision } from "../core/restart.ts";
 import { afterExit, afterUnhealthy } from "../core/restart.ts";
 import type { ServiceAddresses } from "./bindings.ts";
-import { bindingTexts } from "./bindings.ts";
+import { BoundServices } from "./bound_services.ts";
 import { containerSpec } from "./container_spec.ts";
 import type { Gate } from "./gate.ts";
 import type { HealthWatch } from "./health.ts";
@@ -86,8 +86,7 @@ export class Supervisor {
   #result: StepResult | undefined;
   #resultTries = 0;
   #secrets: Readonly<Record<string, string>> | undefined;
-  #services: ServiceAddresses | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #bound: BoundServices | undefined;
   #working = false;
   #wanted = false;
   #closed = false;
@@ -97,7 +96,6 @@ export class Supervisor {
     this.entry = options.entry;
     this.spec = options.spec;
     this.#secrets = options.secrets;
-    this.#services = options.services;
     this.#over = this.entry.outcome !== null && (this.entry.acknowledged || !this.#lacksResult());
     this.runtime = options.runtime;
     this.name = containerName(this.entry.owner, this.entry.sailId, this.entry.number);
@@ -109,7 +107,12 @@ export class Supervisor {
       healthOutput: this.entry.givenUp?.healthOutput ?? null,
       ...this.entry.outcome?.observed,
     };
-    const { minHealthyMs } = this.spec;
+    const { minHealthyMs, bind } = this.spec;
+    if (bind) {
+      const { attemptId } = this.entry;
+      const { services, bindings: files, runtime: { kind } } = options;
+      this.#bound = new BoundServices({ bind, attemptId, kind, files, services });
+    }
     if (minHealthyMs !== undefined && !this.entry.outcome) {
       this.#settling = new Settling({
         minHealthyMs,
@@ -150,31 +153,14 @@ export class Supervisor {
     this.wake();
   }
 
-  /** They are another now, or come for the first time since this process began. Others than it binds are passed over. */
+  /** They are another now, or come for the first time since this process began. */
   giveServices(services: ServiceAddresses): void {
-    const { bind } = this.spec;
-    if (!bind || this.entry.outcome) return;
-    const own = bind.map(({ service }) => service).filter((name) => Object.hasOwn(services, name));
-    if (own.length === 0) return;
-    const next = { ...this.#services, ...Object.fromEntries(own.map((name) => [name, services[name]])) };
-    const isKnown = this.#services && JSON.stringify(next) === JSON.stringify(this.#services);
-    if (isKnown) return;
-    this.#services = next;
-    this.#writeBindings().catch((error) => {
+    if (this.entry.outcome || !this.#bound?.give(services)) return;
+    this.#bound.write().catch((error) => {
       const { attemptId } = this.entry;
       this.#o.logger.error("addresses of services cannot be written", { attemptId, error: (error as Error).message });
     });
     this.wake();
-  }
-
-  /** One after the other, each with what is known then: the newest is the last. */
-  #writeBindings(): Promise<void> {
-    const { bind = [] } = this.spec;
-    const write = () =>
-      this.#o.bindings?.write(this.entry.attemptId, bindingTexts(bind, this.#services ?? {}, this.runtime.kind));
-    const written = this.#writing.then(write);
-    this.#writing = written.catch(() => {});
-    return written;
   }
 
   /** Wanted no more. Resolves once that is durable. */
@@ -295,7 +281,7 @@ export class Supervisor {
       this.#tell({ message: "waits for its secrets from the deck" });
       return "wait";
     }
-    if (spec.bind && !this.#services && entry.owner !== LOCAL) {
+    if (this.#bound?.isWaiting && entry.owner !== LOCAL) {
       this.#tell({ message: "waits for the addresses of its services from the deck" });
       return "wait";
     }
@@ -330,14 +316,7 @@ export class Supervisor {
 
   async #containerSpec(): Promise<ContainerSpec> {
     const spec = await this.#admitted();
-    const { bindings } = this.#o;
-    if (!spec.bind) return containerSpec(this.name, this.entry, spec, this.#secrets);
-    if (!bindings) throw new RuntimeError("invalid", "this sailor keeps no files for `bind`");
-    await this.#writeBindings();
-    return containerSpec(this.name, this.entry, spec, this.#secrets, {
-      dir: bindings.dirOf(this.entry.attemptId),
-      services: this.#services ?? {},
-    });
+    return containerSpec(this.name, this.entry, spec, this.#secrets, await this.#bound?.place());
   }
 
   /** What to make of the task; throws when this machine's operator does not allow it. */
