@@ -11,7 +11,7 @@ const SEEDS_MAX = 2_000;
 async function seedThatFinds(planted: Plant, missed: string[]): Promise<number | undefined> {
   const { failures } = await runParallel({
     program: plant(planted),
-    from: 1,
+    from: planted.from ?? 1,
     count: SEEDS_MAX,
     perProcess: SEEDS_MAX,
     processes: 1,

@@ -14,6 +14,8 @@ export interface Plant {
   readonly edits: readonly Edit[];
   /** What it may break first. */
   readonly breaks: readonly Rule[];
+  /** Where to begin: those that are found late take most of the time otherwise; 1 unless said. */
+  readonly from?: number;
 }
 
 export const PLANTS: readonly Plant[] = [
@@ -28,6 +30,7 @@ export const PLANTS: readonly Plant[] = [
       { file: "lib/sailor/deck_host.ts", text: "if (welcome.term < highestTerm)", instead: "if (welcome.term < 0)" },
       { file: "lib/core/decide_hello.ts", text: "hello.highestTerm > settings.term", instead: "hello.highestTerm < 0" },
     ],
+    from: 190,
     breaks: ["term", "I3"],
   },
   {
@@ -139,6 +142,7 @@ export const PLANTS: readonly Plant[] = [
       text: "if (last !== undefined && last < first) return last;",
       instead: "if (last !== undefined) return last;",
     }],
+    from: 70,
     breaks: ["I1", "I3"],
   },
   {
@@ -161,6 +165,7 @@ export const PLANTS: readonly Plant[] = [
       // What follows from a decision is written with it as a rule: few crashes come between.
       { file: "lib/deck/loop.ts", text: "const DRAFTS_PER_TURN = 2_000;", instead: "const DRAFTS_PER_TURN = 1;" },
     ],
+    from: 170,
     breaks: ["I9"],
   },
   {
