@@ -230,3 +230,77 @@ Deno.test("a rollout step that is no service once it is filled in fails with the
   assert.equal(rig.states().a, "failed");
   assert.match(rig.step("a")!.error!, /^rollout\.service: a service's name has/);
 });
+
+const QUICK = "minHealthyTime: 1s, healthyDeadline: 5s, progressDeadline: 9s, shutdownDelay: 0s, monitor: 0s";
+const VERSION = (update = QUICK, more = "") =>
+  flow(`a: { rollout: { service: web, task: { image: "i:\${{ params.v }}" }, update: { ${update} } }${more} }`);
+
+/** Revision 1 of `web` is rolled out and stable. */
+function rolledOut(): WorkflowRig {
+  const rig = run(VERSION());
+  settle(rig);
+  rig.wait(3_000);
+  assert.equal(rig.states().a, "succeeded", rig.step("a")?.error ?? "");
+  return rig;
+}
+
+function again(rig: WorkflowRig, id: string, more?: string): void {
+  const { name: _name, ...rest } = parse(VERSION(QUICK, more)) as WorkflowDocument;
+  rig.start(rest, { id, params: { v: "b" } });
+}
+
+const ends = (rig: WorkflowRig) =>
+  [...rig.state.rollouts.values()].sort((a, b) => a.number - b.number).map(({ cause, to, state }) =>
+    `${cause} ${to} ${state}`
+  );
+
+Deno.test("a rollout that fails, fails its step, and the service goes back by itself", () => {
+  const rig = rolledOut();
+  again(rig, "s");
+  rig.wait(12_000);
+  assert.equal(rig.states("s").a, "failed");
+  assert.match(
+    rig.step("a", "s")!.error!,
+    /^rollout web#2 to revision 2 failed: slot 0 of revision 2 was not healthy within 5s/,
+  );
+  assert.deepEqual(ends(rig).slice(0, 2), ["apply 1 succeeded", "apply 2 failed"]);
+  assert.match(ends(rig)[2], /^revert 1 /);
+});
+
+Deno.test("a run that is cancelled aborts the rollout that it waits for, which goes back", () => {
+  const rig = rolledOut();
+  again(rig, "s");
+  rig.input({ kind: "cancelRun", runId: "s", why: "somebody asked" });
+  rig.wait(2_000);
+  assert.equal(rig.states("s").a, "cancelled");
+  assert.equal(ends(rig)[1], "apply 2 aborted");
+  assert.match(ends(rig)[2], /^revert 1 /);
+});
+
+Deno.test("a rollout step whose time is over aborts its rollout", () => {
+  const rig = rolledOut();
+  again(rig, "s", ", timeout: 2s");
+  rig.wait(4_000);
+  assert.equal(rig.step("a", "s")!.outcome, "timedOut");
+  assert.equal(ends(rig)[1], "apply 2 aborted");
+});
+
+Deno.test("a rollout that two runs wait for goes on when one of them is cancelled", () => {
+  const rig = rolledOut();
+  again(rig, "s");
+  again(rig, "t");
+  rig.input({ kind: "cancelRun", runId: "s", why: "somebody asked" });
+  settle(rig);
+  rig.wait(3_000);
+  assert.equal(rig.states("t").a, "succeeded", rig.step("a", "t")?.error ?? "");
+  assert.deepEqual(ends(rig), ["apply 1 succeeded", "apply 2 succeeded"]);
+});
+
+Deno.test("a service that is as a rollout step says already is not touched", () => {
+  const rig = rolledOut();
+  const { name: _name, ...rest } = parse(VERSION()) as WorkflowDocument;
+  rig.start(rest, { id: "s" });
+  assert.equal(rig.states("s").a, "succeeded");
+  assert.equal(rig.outputs("a", "s").revision, 1);
+  assert.deepEqual(ends(rig), ["apply 1 succeeded"]);
+});
