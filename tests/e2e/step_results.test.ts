@@ -86,13 +86,15 @@ async function overTheCrash({ deck, clusterId, start }: Scene, assignments: read
 async function allAcknowledged(running: Process, deck: SocketDeck, clusterId: string, start: () => Process) {
   let sailor = running;
   await eventually("nothing is told any more", async () => {
-    await sailor.end("SIGKILL");
+    // In order: one that is killed at once each time may never come to write down what was acknowledged.
+    await sailor.end("SIGTERM");
     sailor = start();
     const next: ScriptedDeck = await deck.next(true);
     if (next.hello.attempts.length === 0) return true;
     next.welcome([], { clusterId });
+    await eventually("they are told again", () => next.messages.some(({ kind }) => kind === "reports"), 30_000);
     return false;
-  });
+  }, 60_000);
 }
 
 testWithEngine("steps: what containers left behind outlives kill -9 of the sailor", async ({ docker, host }) => {
