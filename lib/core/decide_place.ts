@@ -11,7 +11,7 @@ import type { Draft } from "./draft.ts";
 import type { TaskSpec } from "./documents/task.ts";
 import type { MastRecord } from "./mast.ts";
 import type { SailRecord } from "./sail.ts";
-import { demandOf } from "./rudder/filters.ts";
+import { demandOf, signatureOfSpec } from "./rudder/filters.ts";
 import type { PromisedPlace } from "./rudder/filters.ts";
 import { choose } from "./rudder/rudder.ts";
 import { SCHEDULERS } from "./rudder/schedulers.ts";
@@ -35,10 +35,11 @@ export function decidePlace(world: World, draft: Draft): void {
     else if (++placed >= PLACEMENTS_PER_PASS) break;
   }
   const promised: PromisedPlace[] = [];
-  for (const mast of state.masts.values()) {
+  const unsettled = [...state.unsettledMasts].map((id) => state.masts.get(id)!);
+  for (const mast of unsettled) {
     if (isBeingDrained(mast)) promiseThoseOnTheMove(world, mast.id, promised);
   }
-  for (const mast of state.masts.values()) {
+  for (const mast of unsettled) {
     if (placed >= PLACEMENTS_PER_PASS) break;
     if (mast.status === "down") placed += replaceLost(world, draft, mast.id, refused, PLACEMENTS_PER_PASS - placed);
     else if (isBeingDrained(mast)) placed += moveAway(world, draft, mast.id, promised);
@@ -46,24 +47,10 @@ export function decidePlace(world: World, draft: Draft): void {
   if (placed >= PLACEMENTS_PER_PASS) draft.follow.push({ kind: "place" });
 }
 
-/** A pass looks at every pending task, thousands in a large batch, and specifications never change. */
-const signatures = new WeakMap<TaskSpec, string>();
-
 /** Everything of a task that decides where it fits. */
 function signatureOf(spec: TaskSpec, { replica }: SailRecord): string {
   const own = replica ? replica.nodeId : null;
   return own === null ? signatureOfSpec(spec) : `${signatureOfSpec(spec)} ${own}`;
-}
-
-function signatureOfSpec(spec: TaskSpec): string {
-  let signature = signatures.get(spec);
-  if (signature === undefined) {
-    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, step, secrets, bind, minHealthyMs } = spec;
-    const abilities = [step !== undefined, secrets !== undefined, bind !== undefined || minHealthyMs !== undefined];
-    const parts = [cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, abilities];
-    signatures.set(spec, signature = JSON.stringify(parts));
-  }
-  return signature;
 }
 
 function lastAttempt(world: World, sailId: string): AttemptRecord | undefined {

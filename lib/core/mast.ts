@@ -78,3 +78,39 @@ export interface MastLive {
   /** Runtimes that do not answer their sailor; absent: all do, or it does not tell. */
   readonly runtimesAway?: readonly HostRuntime[];
 }
+
+/**
+ * What is known of nodes right now, by id. Counts what decides where tasks fit, so that what was found out about that can be
+ * remembered; and knows which nodes have tasks of their own, so that nobody has to look for them.
+ */
+export class LiveNodes extends Map<string, MastLive> {
+  readonly withLocalTasks = new Set<string>();
+  #version = 0;
+
+  /** Grows when a session comes or goes, or when a sailor tells of other local tasks or runtimes; not with each heartbeat. */
+  get version(): number {
+    return this.#version;
+  }
+
+  override set(id: string, live: MastLive): this {
+    const before = this.get(id);
+    const isSame = before && (before.sessionId === null) === (live.sessionId === null) && before.local === live.local &&
+      before.runtimesAway === live.runtimesAway;
+    if (!isSame) this.#version++;
+    if (live.local.taskCount > 0) this.withLocalTasks.add(id);
+    else this.withLocalTasks.delete(id);
+    return super.set(id, live);
+  }
+
+  override delete(id: string): boolean {
+    this.#version++;
+    this.withLocalTasks.delete(id);
+    return super.delete(id);
+  }
+
+  override clear(): void {
+    this.#version++;
+    this.withLocalTasks.clear();
+    super.clear();
+  }
+}

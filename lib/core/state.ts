@@ -10,7 +10,8 @@
 import type { AttemptRecord, Reservation } from "./attempt.ts";
 import { isFinal } from "./attempt.ts";
 import type { EventRecord } from "./event.ts";
-import type { MastLive, MastRecord } from "./mast.ts";
+import type { MastRecord } from "./mast.ts";
+import { LiveNodes } from "./mast.ts";
 import { isSailFinal } from "./sail.ts";
 import type { SailRecord, SailState, SpecRecord } from "./sail.ts";
 import type { SecretRecord } from "./secret.ts";
@@ -123,6 +124,8 @@ export class State {
   readonly ended = new Set<string>();
   readonly books = new Map<string, EngineBook>();
   readonly mastsByName = new Map<string, string>();
+  /** Nodes that are down or being drained: their tasks may have to go elsewhere. */
+  readonly unsettledMasts = new Set<string>();
   readonly eventsBySail = new Map<string, Set<string>>();
   readonly countByState = new Map<SailState, number>();
   newestEvent = 0;
@@ -148,7 +151,39 @@ export class State {
   /** Made when first asked for, of runs that have not ended. */
   readonly #runIndexes = new Map<string, RunIndex>();
 
-  constructor(readonly live: Map<string, MastLive> = new Map()) {}
+  readonly #maps: { readonly [K in Exclude<RecordKind, "cluster">]: ReadonlyMap<string, Records[K]> } = {
+    mast: this.masts,
+    spec: this.specs,
+    sail: this.sails,
+    attempt: this.attempts,
+    event: this.events,
+    idempotency: this.idempotency,
+    token: this.tokens,
+    secret: this.secrets,
+    definition: this.definitions,
+    workflow: this.workflows,
+    run: this.runs,
+    step: this.steps,
+    output: this.outputs,
+    service: this.services,
+    revision: this.revisions,
+    rollout: this.rollouts,
+  };
+  /** Undefined: nodes came, went or were renamed since it was asked for. */
+  #mastOrder: readonly string[] | undefined;
+  #fitVersion = 0;
+
+  constructor(readonly live: LiveNodes = new LiveNodes()) {}
+
+  /** Ids of all nodes in the order of their names; the same array until nodes come, go or are renamed. */
+  get mastOrder(): readonly string[] {
+    return this.#mastOrder ??= [...this.mastsByName.keys()].sort().map((name) => this.mastsByName.get(name)!);
+  }
+
+  /** Grows with whatever decides where tasks fit: nodes, what is booked on them, and what is known of them right now. */
+  get fitVersion(): number {
+    return this.#fitVersion + this.live.version;
+  }
 
   apply(change: RecordChange): void {
     switch (change.kind) {
@@ -195,39 +230,18 @@ export class State {
   /** The record as it stands, typed by its kind. */
   get<K extends RecordKind>(kind: K, id: string): Records[K] | undefined {
     if (kind === "cluster") return this.cluster as Records[K] | undefined;
-    return (this.#maps()[kind as Exclude<RecordKind, "cluster">] as ReadonlyMap<string, Records[K]>).get(id);
+    return (this.#maps[kind as Exclude<RecordKind, "cluster">] as ReadonlyMap<string, Records[K]>).get(id);
   }
 
   /** Every record as it stands now, by reference: later changes do not show. Nothing is made for each until it is asked for. */
   snapshot(): Iterable<StoredState> {
-    const parts = Object.entries(this.#maps()).map(([kind, map]): SnapshotPart => ({
+    const parts = Object.entries(this.#maps).map(([kind, map]): SnapshotPart => ({
       kind: kind as RecordKind,
       ids: [...map.keys()],
       records: [...map.values()],
     }));
     if (this.cluster) parts.unshift({ kind: "cluster", ids: ["cluster"], records: [this.cluster] });
     return eachOf(parts);
-  }
-
-  #maps(): { readonly [K in Exclude<RecordKind, "cluster">]: ReadonlyMap<string, Records[K]> } {
-    return {
-      mast: this.masts,
-      spec: this.specs,
-      sail: this.sails,
-      attempt: this.attempts,
-      event: this.events,
-      idempotency: this.idempotency,
-      token: this.tokens,
-      secret: this.secrets,
-      definition: this.definitions,
-      workflow: this.workflows,
-      run: this.runs,
-      step: this.steps,
-      output: this.outputs,
-      service: this.services,
-      revision: this.revisions,
-      rollout: this.rollouts,
-    };
   }
 
   /** Undefined while a piece of it is missing. */
@@ -334,6 +348,7 @@ export class State {
 
   #applyAttempt(id: string, value: AttemptRecord | undefined): void {
     const before = this.attempts.get(id);
+    if (before?.holding !== value?.holding) this.#fitVersion++;
     if (before) {
       if (before.holding) release(this.book(before.engineId), before.reservation, id);
       if (listed(before) && !(value && listed(value) && value.nodeId === before.nodeId)) {
@@ -350,6 +365,9 @@ export class State {
 
   #applyMast(id: string, value: MastRecord | undefined): void {
     const before = this.masts.get(id);
+    this.#fitVersion++;
+    if (before?.name !== value?.name) this.#mastOrder = undefined;
+    keep(this.unsettledMasts, id, value !== undefined && (value.status === "down" || value.eligibility === "draining"));
     if (before && this.mastsByName.get(before.name) === id) this.mastsByName.delete(before.name);
     put(this.masts, id, value);
     if (value) this.mastsByName.set(value.name, id);

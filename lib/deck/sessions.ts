@@ -146,7 +146,9 @@ export function createSessions(options: {
         const { local, runtimesAway = [] } = message;
         const before = [live.local, live.runtimesAway ?? []];
         const changed = JSON.stringify(before) !== JSON.stringify([local, runtimesAway]);
-        working.live.set(session.nodeId!, { ...live, stats: message.stats ?? live.stats, local, runtimesAway });
+        // The same objects again where they say the same: what is known of where tasks fit hangs on them.
+        const told = changed ? { local, runtimesAway } : {};
+        working.live.set(session.nodeId!, { ...live, stats: message.stats ?? live.stats, ...told });
         if (changed) options.loop().post({ kind: "place" });
         return;
       }

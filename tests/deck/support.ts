@@ -277,6 +277,8 @@ export function snapshot(state: State): Record<string, unknown> {
     // A book is opened by whoever looks into it; an empty one is none.
     books: books.filter(([, cpu, memory, disk]) => cpu !== 0 || memory !== 0 || disk !== 0),
     mastsByName: byKey(state.mastsByName),
+    unsettledMasts: [...state.unsettledMasts].sort(),
+    mastOrder: state.mastOrder,
     eventsBySail: sets(state.eventsBySail),
     countByState: byKey(state.countByState).filter(([, count]) => count !== 0),
   };

@@ -8,6 +8,7 @@ import { usageAfter } from "./usage.ts";
 
 export const binpack: Scheduler = {
   name: "binpack",
+  sampling: "packed",
   score: (candidate, { demand }) => {
     const after = usageAfter(candidate, demand);
     return -(20 - (10 ** (1 - after.cpu) + 10 ** (1 - after.memory)));

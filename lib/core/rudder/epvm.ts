@@ -12,6 +12,7 @@ import { usageAfter, usageBefore } from "./usage.ts";
 
 export const epvm: Scheduler = {
   name: "epvm",
+  sampling: "spread",
   score: (candidate, { demand, nodes }) => {
     const n = Math.max(2, nodes);
     const before = usageBefore(candidate);

@@ -2,7 +2,7 @@
  * Whether a task can run on a node. Each filter refuses with what a person needs to know; the first refusal counts.
  * Order: what no amount of freed capacity would change stands first.
  */
-import { overstepOf } from "../bounds.ts";
+import { isBind, overstepOf } from "../bounds.ts";
 import type { Constraint, TaskSpec } from "../documents/task.ts";
 import { DEFAULT_CPU_CORES, DEFAULT_MEMORY_BYTES } from "../documents/task.ts";
 import type { Reservation } from "../attempt.ts";
@@ -66,6 +66,23 @@ export function demandOf(spec: TaskSpec): Demand {
     diskBytes: spec.diskBytes,
     hostPorts: hostPortsOf(spec),
   };
+}
+
+/** A pass looks at every pending task, thousands in a large batch, and specifications never change. */
+const signatures = new WeakMap<TaskSpec, string>();
+
+/** Everything of a task that `examine` looks at: two with the same signature fit on the same nodes. */
+export function signatureOfSpec(spec: TaskSpec): string {
+  let signature = signatures.get(spec);
+  if (signature === undefined) {
+    const { cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, network, volumes } = spec;
+    const { step, secrets, bind, minHealthyMs } = spec;
+    const abilities = [step !== undefined, secrets !== undefined, bind !== undefined || minHealthyMs !== undefined];
+    const mounts = volumes.map(({ source }) => source).filter(isBind);
+    const parts = [cpuCores, memoryBytes, diskBytes, ports, constraints, runtime, network, mounts, abilities];
+    signatures.set(spec, signature = JSON.stringify(parts));
+  }
+  return signature;
 }
 
 export function reservationOf(spec: TaskSpec): Reservation {
@@ -187,9 +204,10 @@ export function createUnbookedUses(
   promised: readonly PromisedPlace[] = [],
 ): (engineId: string) => EngineBook {
   const uses = new Map<string, EngineBook>();
-  for (const [nodeId, { local }] of state.live) {
+  for (const nodeId of state.live.withLocalTasks) {
     const engineId = state.masts.get(nodeId)?.engineId;
-    if (local.taskCount === 0 || engineId === undefined) continue;
+    if (engineId === undefined) continue;
+    const { local } = state.live.get(nodeId)!;
     addUse(uses, engineId, { ...local, cpuMillis: cpuMillisOf(local.cpuCores) }, nodeId);
   }
   for (const { engineId, demand } of promised) addUse(uses, engineId, demand, "promised");

@@ -4,6 +4,7 @@ import { usageBefore } from "./usage.ts";
 
 export const greedy: Scheduler = {
   name: "greedy",
+  sampling: "spread",
   score: (candidate) => {
     const cores = candidate.mast.capacity.cpuCores;
     const load = Math.min(1, Number(candidate.live.stats?.load.last1min ?? 0) / cores);

@@ -3,5 +3,6 @@ import type { Scheduler } from "./rudder.ts";
 
 export const roundRobin: Scheduler = {
   name: "roundrobin",
+  sampling: "inTurn",
   score: (_candidate, { turn, nodes, position }) => (position - (turn % nodes) + nodes) % nodes,
 };

@@ -4,6 +4,7 @@ import { usageBefore } from "./usage.ts";
 
 export const spread: Scheduler = {
   name: "spread",
+  sampling: "spread",
   score: (candidate) => {
     const before = usageBefore(candidate);
     return candidate.tasks * 10 + Math.max(before.cpu, before.memory);
