@@ -95,6 +95,13 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
     return (await kv.get<number>(SEQUENCE)).value ?? 0;
   }
 
+  async function readPage(cursor?: string) {
+    const from = cursor === undefined ? {} : { cursor };
+    const list = kv.list<Uint8Array>({ prefix: [RECORDS] }, { batchSize: LOAD_BATCH, limit: LOAD_BATCH, ...from });
+    const entries = await Array.fromAsync(list);
+    return { entries, cursor: list.cursor };
+  }
+
   async function readAlarms(): Promise<StoredAlarm[]> {
     const entries = kv.list<Uint8Array>({ prefix: [ALARMS] }, { batchSize: LOAD_BATCH });
     return await Array.fromAsync(entries, ({ key, value }) => decodeAlarm(key, value));
@@ -131,8 +138,14 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
       }
     },
     async *load(): AsyncIterable<StoredRecord> {
-      for await (const { key, value } of kv.list<Uint8Array>({ prefix: [RECORDS] }, { batchSize: LOAD_BATCH })) {
-        yield decodeRecord(key, value);
+      let next = readPage();
+      while (true) {
+        const { entries, cursor } = await next;
+        const isLast = entries.length < LOAD_BATCH;
+        // Read while this one is decoded.
+        if (!isLast) next = readPage(cursor);
+        for (const { key, value } of entries) yield decodeRecord(key, value);
+        if (isLast) return;
       }
     },
     commit(groups, term) {

@@ -191,6 +191,8 @@ export interface DeckApi extends WorkflowApi, ServiceApi {
 
   /** By id, by name (a live one first, then the newest), or by the beginning of an id. */
   findTask(reference: string): Found<TaskDetailView>;
+  /** By id, without what only its own page shows: history, events and specification. */
+  summaryOf(taskId: string): TaskView | undefined;
   findNode(reference: string): Found<NodeView>;
   /** `cursor` from an earlier page's `next`; undefined when it is not one. */
   listTasks(filter: TaskFilter, limit: number, cursor: string | null): Page<TaskView> | undefined;

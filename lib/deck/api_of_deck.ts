@@ -9,6 +9,7 @@ import type { OpenBatchDecision, StopDecision, SubmitDecision } from "../core/de
 import type { RevokeDecision, TokenDecision } from "../core/decide_token.ts";
 import type { VersionedRecord } from "../core/migrate.ts";
 import type { Settings } from "../core/input.ts";
+import { taskIdAt } from "../core/task_id.ts";
 import type { State } from "../core/state.ts";
 import type { BatchReply, DeckApi, Found, LogRequest, SubmitReply } from "./api.ts";
 import { StreamUnavailable } from "./api.ts";
@@ -25,7 +26,7 @@ import type { Sessions } from "./sessions.ts";
 import type { StreamRelay } from "./streams.ts";
 import { createServiceApi } from "./service_api_of_deck.ts";
 import { createWorkflowApi } from "./workflow_api_of_deck.ts";
-import { latestAttempt, nodeView, rfc3339, secretView, taskDetailView, tokenView } from "./views.ts";
+import { latestAttempt, nodeView, rfc3339, secretView, taskDetailView, taskView, tokenView } from "./views.ts";
 
 /** Tasks of a batch that are in the mailbox at the same time. */
 const BATCH_PIECE = 500;
@@ -60,7 +61,7 @@ export function createApi(parts: ApiParts): DeckApi {
     submit: (task) =>
       ask<SubmitDecision>(loop, {
         kind: "submit",
-        sailId: task.id ?? random.uuid(),
+        sailId: task.id ?? taskIdAt(random.uuid(), parts.clock.wallMs()),
         spec: task.spec,
         original: task.original,
         originalEventId: task.originalEventId,
@@ -96,6 +97,10 @@ export function createApi(parts: ApiParts): DeckApi {
 
     findTask: (reference) =>
       mapFound(reads.findSail(committed, reference), (sail) => taskDetailView(committed, settings, sail)),
+    summaryOf(taskId) {
+      const sail = committed.sails.get(taskId);
+      return sail && taskView(committed, settings, sail);
+    },
     findNode: (reference) => mapFound(reads.findMast(committed, reference), (mast) => nodeView(committed, mast)),
     listTasks: (filter, limit, cursor) => reads.listTasks(committed, settings, filter, limit, cursor),
     listNodes: (limit, cursor) => reads.listNodes(committed, limit, cursor),

@@ -1,4 +1,10 @@
-/** How the deck's records lie in its store: key [kind, id], value with the version of its shape. */
+/**
+ * How the deck's records lie in its store: key [kind, id], value with the version of its shape.
+ *
+ * A store keeps its keys in order, and what is written together should lie together: a page of its file is written whole,
+ * however little of it has changed. Tasks' ids begin with chance, so that people can tell them apart by their first letters,
+ * and end with the time: in keys the end stands first.
+ */
 import type { Change, Store } from "../contracts/store.ts";
 import { newestVersion } from "../core/migrate.ts";
 import type { VersionedRecord } from "../core/migrate.ts";
@@ -32,7 +38,12 @@ const KINDS: Readonly<Record<RecordKind, true>> = {
 export const DECK_RECORDS: RecordForm = {
   read({ key, value }) {
     const { v, record } = value as { v: number; record: unknown };
-    return { kind: String(key[0]), id: key[1], version: v, record };
+    const [kind, place] = key;
+    return { kind: String(kind), id: typeof place === "string" ? idAt(place) : place, version: v, record };
+  },
+  oldKeys({ kind, id, version }) {
+    const before = [kind, id] as const;
+    return version === 1 && keyOf(kind, id)[1] !== id ? [before] : [];
   },
   write: ({ kind, id, version, record }) => ({ kind: "put", key: keyOf(kind, id), value: { v: version, record } }),
   knows: (kind) => Object.hasOwn(KINDS, kind),
@@ -43,8 +54,10 @@ export const RECORD_VERSION = newestVersion(MIGRATIONS);
 
 /** What one decision writes: of each record as it was left, however often it was changed on the way. */
 export function changesToStore(changes: readonly RecordChange[]): Change[] {
-  const last = new Map(changes.map((change) => [`${change.kind} ${change.id}`, change]));
-  return [...last.values()].map(changeToStore);
+  if (changes.length === 1) return [changeToStore(changes[0])];
+  const last = new Map<string, RecordChange>();
+  for (const change of changes) last.set(`${change.kind} ${change.id}`, change);
+  return Array.from(last.values(), changeToStore);
 }
 
 function changeToStore({ kind, id, value }: RecordChange): Change {
@@ -53,8 +66,19 @@ function changeToStore({ kind, id, value }: RecordChange): Change {
     : DECK_RECORDS.write({ kind, id, version: RECORD_VERSION, record: value });
 }
 
+const TASK_KINDS: ReadonlySet<string> = new Set(["sail", "spec", "attempt"]);
+/** A UUID, and what stands behind it: an attempt's number. */
+const UUID = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)([0-9a-f]{12})(.*)$/;
+/** No id has a tilde. */
+const PLACE = /^([0-9a-f]{12})~([0-9a-f-]{24})(.*)$/;
+
 function keyOf(kind: string, id: string | number): readonly [string, string | number] {
-  return [kind, kind === "event" ? Number(id) : id];
+  if (kind === "event") return [kind, Number(id)];
+  return [kind, typeof id === "string" && TASK_KINDS.has(kind) ? id.replace(UUID, "$2~$1$3") : id];
+}
+
+function idAt(place: string): string {
+  return place.replace(PLACE, "$2$1$3");
 }
 
 /** Everything in the store, in an order that makes lists come out oldest first. Throws on records of a newer version. */

@@ -1,6 +1,5 @@
 /** What routes share: answers to references and cursors that users send, and to commands that the deck refuses. */
 import type { CommandReply, Found } from "../deck/api.ts";
-import type { TaskDetailView, TaskView } from "../messages/api.ts";
 import { notFound, Refusal, unavailable } from "./problems.ts";
 
 /** `what` such as `task`. Throws Refusal 404 or 409. */
@@ -38,11 +37,6 @@ export function refusalOf(reply: Exclude<CommandReply, { readonly kind: "done" }
     default:
       return reply satisfies never;
   }
-}
-
-/** A task without what only its own page shows. */
-export function summaryOf({ spec: _spec, history: _history, events: _events, ...task }: TaskDetailView): TaskView {
-  return task;
 }
 
 export function badCursor(): Refusal {

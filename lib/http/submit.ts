@@ -2,10 +2,12 @@
  * POST /v1/tasks: one task or a batch. Owns validation of the whole before any of it reaches the deck: a body with one wrong
  * task changes nothing.
  */
+import type { Clock } from "../contracts/clock.ts";
 import { BATCH_TASKS_MAX } from "../messages/api.ts";
 import type { TaskView } from "../messages/api.ts";
 import { taskDocument } from "../core/documents/task.ts";
 import type { TaskSpec } from "../core/documents/task.ts";
+import { taskIdAt } from "../core/task_id.ts";
 import type { SailRecord } from "../core/sail.ts";
 import type { DeckApi } from "../deck/api.ts";
 import { BATCH_BYTES_MAX, BODY_BYTES_MAX, readDocument, tooLarge } from "./body.ts";
@@ -15,12 +17,13 @@ import { unknownKey } from "../core/documents/issues.ts";
 import { describeErrors, parseWith, refuseDocument } from "./issues.ts";
 import { jsonResponse, Refusal, unavailable } from "./problems.ts";
 import type { ProblemError } from "./problems.ts";
-import { summaryOf } from "./references.ts";
 
-export async function submit(deck: DeckApi, request: Request): Promise<Response> {
+export async function submit(deck: DeckApi, clock: Clock, request: Request): Promise<Response> {
   const key = idempotencyKey(request.headers);
   const document = await readDocument(request, { jsonBytesMax: BATCH_BYTES_MAX });
-  if (isBatch(document.value)) return await submitBatch(deck, key, document, document.value);
+  if (isBatch(document.value)) {
+    return await submitBatch(deck, clock, key, document, document.value);
+  }
   if (document.bytes.length > BODY_BYTES_MAX) throw tooLarge(BODY_BYTES_MAX);
   const spec = parseWith(taskDocument, document.value, { document });
   return key === null ? await submitOne(deck, spec) : await submitOnce(deck, key, document, spec);
@@ -46,20 +49,22 @@ async function submitOnce(deck: DeckApi, key: string, document: Document, spec: 
   const items = await carryBatch(deck, key, document, [id], [spec]);
   const error = items[0]?.error ?? null;
   if (error !== null) throw new Refusal(409, "conflict", error);
-  const found = deck.findTask(id);
+  const task = deck.summaryOf(id);
   // A repeated request may come after the task's record was swept.
-  if (found.kind !== "found") throw new Refusal(409, "keyReused", `the task of this key (${id}) is no longer kept`);
-  return jsonResponse(summaryOf(found.value), 201, { location: `/v1/tasks/${id}` });
+  if (!task) throw new Refusal(409, "keyReused", `the task of this key (${id}) is no longer kept`);
+  return jsonResponse(task, 201, { location: `/v1/tasks/${id}` });
 }
 
 async function submitBatch(
   deck: DeckApi,
+  clock: Clock,
   key: string | null,
   document: Document,
   batch: { readonly tasks: unknown },
 ): Promise<Response> {
   const specs = parseBatch(document, batch);
-  const ids = specs.map((_, index) => key === null ? crypto.randomUUID() : taskIdOf(key, index));
+  const nowMs = clock.wallMs();
+  const ids = specs.map((_, index) => key === null ? taskIdAt(crypto.randomUUID(), nowMs) : taskIdOf(key, index));
   const items = await carryBatch(deck, key, document, ids, specs);
   return jsonResponse({ tasks: items }, items.every((item) => item.error === null) ? 201 : 200);
 }
@@ -113,15 +118,12 @@ function parseBatch(document: Document, batch: { readonly tasks: unknown }): Tas
 }
 
 function created(deck: DeckApi, sail: SailRecord, spec: TaskSpec): Response {
-  return jsonResponse(viewOf(deck, sail, spec), 201, { location: `/v1/tasks/${sail.id}` });
+  const task = deck.summaryOf(sail.id) ?? viewOf(sail, spec);
+  return jsonResponse(task, 201, { location: `/v1/tasks/${sail.id}` });
 }
 
-/** A task without attempts is shown from what the reply holds; looking it up would gather its history and events. */
-function viewOf(deck: DeckApi, sail: SailRecord, spec: TaskSpec): TaskView {
-  if (sail.attempts > 0) {
-    const found = deck.findTask(sail.id);
-    if (found.kind === "found") return summaryOf(found.value);
-  }
+/** Of a task that is gone again: as it was when it was accepted. */
+function viewOf(sail: SailRecord, spec: TaskSpec): TaskView {
   const time = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
   return {
     id: sail.id,

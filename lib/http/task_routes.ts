@@ -13,7 +13,7 @@ import { parseWith, refuseDocument } from "./issues.ts";
 import { logsAnswer } from "./logs.ts";
 import { jsonResponse, notFound, Refusal, unavailable } from "./problems.ts";
 import { logsQuery, readQuery, taskListQuery } from "./query.ts";
-import { badCursor, foundOr, summaryOf } from "./references.ts";
+import { badCursor, foundOr } from "./references.ts";
 import { submit } from "./submit.ts";
 
 const GRACE_MS_MAX = 86_400_000;
@@ -39,7 +39,7 @@ export function taskRoutes(options: {
       method: "POST",
       path: "/v1/tasks",
       role: "admin",
-      handle: (context) => submit(deck, context.req.raw),
+      handle: (context) => submit(deck, clock, context.req.raw),
       description: {
         summary: "Starts a task, or a batch of at most 10,000",
         headers: KEY_HEADER,
@@ -163,9 +163,9 @@ async function stopTask(deck: DeckApi, taskId: string, graceMs: number | null): 
   const reply = await deck.stop(taskId, graceMs);
   switch (reply.kind) {
     case "done": {
-      const found = deck.findTask(taskId);
-      if (found.kind !== "found") throw notFound(`there is no task ${taskId} any more`);
-      return jsonResponse(summaryOf(found.value));
+      const task = deck.summaryOf(taskId);
+      if (!task) throw notFound(`there is no task ${taskId} any more`);
+      return jsonResponse(task);
     }
     case "notFound":
       throw notFound(reply.message);

@@ -5,7 +5,7 @@
  * 2. Before the first record is changed a backup of all of them is kept.
  * 3. Each record bears its version: a migration that was cut off is continued by the next start.
  */
-import type { Change, CommitGroup, Store, StoredRecord } from "../contracts/store.ts";
+import type { Change, CommitGroup, Key, Store, StoredRecord } from "../contracts/store.ts";
 import { migrateRecord, newestVersion, refusalOf } from "../core/migrate.ts";
 import type { Migration, VersionedRecord } from "../core/migrate.ts";
 
@@ -15,6 +15,8 @@ export interface RecordForm {
   write(record: VersionedRecord): Change;
   /** Others are passed over and stay as they are: a neighbouring version may have more kinds. */
   knows(kind: string): boolean;
+  /** Where earlier versions kept a record of that version, if not at the key of today. Absent: never elsewhere. */
+  oldKeys?(record: VersionedRecord): readonly Key[];
   /** The version after them is this program's. */
   readonly migrations: readonly Migration[];
 }
@@ -53,7 +55,11 @@ export async function openRecords(store: Store, form: RecordForm, keepBackup: Ke
   if (older.length === 0) return { term, sequence, records };
   const fromVersion = older.reduce((least, { version }) => Math.min(least, version), newest);
   await keepBackup({ fromVersion, term, sequence, records });
-  const groups = groupsOf(older.map((each) => form.write(migrateRecord(each, form.migrations))), sequence);
+  const changes = older.flatMap((each): Change[] => [
+    form.write(migrateRecord(each, form.migrations)),
+    ...(form.oldKeys?.(each) ?? []).map((key): Change => ({ kind: "delete", key })),
+  ]);
+  const groups = groupsOf(changes, sequence);
   await writeGroups(store, groups, term);
   sequence += groups.length;
   return { term, sequence, records: records.map((each) => migrateRecord(each, form.migrations)) };

@@ -294,6 +294,6 @@ Deno.test("loadRecords() refuses records of a newer version and passes over kind
   await rig.end();
   disk.records.set('["later",1]', { v: 9, record: {} });
   assert.ok((await loadRecords(rig.store)).length > 0);
-  disk.records.set('["sail","b"]', { v: 2, record: {} });
-  await assert.rejects(loadRecords(rig.store), /a sail of version 2; this ormen reads up to 1/);
+  disk.records.set('["sail","b"]', { v: 3, record: {} });
+  await assert.rejects(loadRecords(rig.store), /a sail of version 3; this ormen reads up to 2/);
 });

@@ -155,6 +155,12 @@ export class ScriptedDeck {
         const task = this.tasks.get(reference) ?? [...this.tasks.values()].find((t) => t.name === reference);
         return task ? { kind: "found", value: task } : { kind: "none" };
       },
+      summaryOf: (id) => {
+        const task = this.tasks.get(id);
+        if (!task) return undefined;
+        const { spec: _s, history: _h, events: _e, ...view } = task;
+        return view;
+      },
       findNode: (reference) => {
         const node = this.nodes.get(reference) ?? [...this.nodes.values()].find((n) => n.name === reference);
         return node ? { kind: "found", value: node } : { kind: "none" };

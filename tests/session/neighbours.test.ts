@@ -70,6 +70,7 @@ async function withDeckOf(
     workers: [],
     settings,
     commit: "test",
+    keepBackup: () => Promise.resolve(),
     onFenced: () => {},
   });
   try {

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { createMemoryDisk, openMemoryStore } from "../../lib/adapters/memory_store.ts";
 import type { CommitFault, MemoryDisk } from "../../lib/adapters/memory_store.ts";
+import type { Change } from "../../lib/contracts/store.ts";
 import type { VersionedRecord } from "../../lib/core/migrate.ts";
+import { taskIdAt } from "../../lib/core/task_id.ts";
 import { DECK_RECORDS } from "../../lib/deck/records.ts";
 import { JOURNAL_RECORDS } from "../../lib/sailor/journal_records.ts";
 import type { RecordForm, RecordsBackup } from "../../lib/session/open_records.ts";
@@ -88,12 +90,13 @@ for (const [name, form] of [["deck", DECK_RECORDS], ["sailor", JOURNAL_RECORDS]]
     const kind = name === "deck" ? "sail" : "entry";
     const disk = createMemoryDisk();
     const store = openMemoryStore({ clock, disk });
-    const newer: VersionedRecord = { kind, id: "a", version: 2, record: { shape: "of tomorrow" } };
+    const today = form.migrations.length + 1;
+    const newer: VersionedRecord = { kind, id: "a", version: today + 1, record: { shape: "of tomorrow" } };
     await store.commit(groupsOf([form.write(newer)], 0), await store.takeTerm());
     const before = structuredClone(disk);
     await assert.rejects(
       openRecords(openMemoryStore({ clock, disk }), form, keepNoBackup),
-      new RegExp(`the store holds a ${kind} of version 2; this ormen reads up to 1: use a newer one`),
+      new RegExp(`the store holds a ${kind} of version ${today + 1}; this ormen reads up to ${today}: use a newer one`),
     );
     assert.deepEqual(structuredClone(disk), before);
   });
@@ -102,7 +105,7 @@ for (const [name, form] of [["deck", DECK_RECORDS], ["sailor", JOURNAL_RECORDS]]
 Deno.test("openRecords() passes over kinds that it does not know", async () => {
   const disk = await oldDisk();
   disk.records.set('["voyage","w"]', { v: 9, record: {} });
-  const { records } = await openRecords(openMemoryStore({ clock, disk }), DECK_RECORDS, keepNoBackup);
+  const { records } = await openRecords(openMemoryStore({ clock, disk }), DECK_RECORDS, () => Promise.resolve());
   assert.equal(records.length, COUNT + 1);
   assert.ok(disk.records.has('["voyage","w"]'));
 });
@@ -122,9 +125,58 @@ Deno.test("openRecords() reads again what a deck with an older term wrote until 
       },
     },
     DECK_RECORDS,
-    keepNoBackup,
+    () => Promise.resolve(),
   );
   assert.ok(records.some(({ id }) => id === "late"));
+});
+
+const TASK = "9e20b7d1-4c3a-4f6b-8a21-0123456789ab";
+
+Deno.test("tasks of the first version are moved to where today's lie, and nothing is left at the old place", async () => {
+  const disk = createMemoryDisk();
+  const store = openMemoryStore({ clock, disk });
+  const ids = { sail: TASK, spec: TASK, attempt: `${TASK}-1`, mast: TASK, event: 7, run: "deploy-1" };
+  const first = Object.entries(ids).map(([kind, id]): Change => {
+    return { kind: "put", key: [kind, id], value: { v: 1, record: { id, createdMs: 1 } } };
+  });
+  await store.commit(groupsOf(first, 0), await store.takeTerm());
+  const { records } = await openRecords(openMemoryStore({ clock, disk }), DECK_RECORDS, () => Promise.resolve());
+  const idsOf = (records: readonly VersionedRecord[]) => Object.fromEntries(records.map(({ kind, id }) => [kind, id]));
+  assert.deepEqual(idsOf(records), ids);
+  assert.equal(disk.records.size, Object.keys(ids).length);
+  const again = await openRecords(openMemoryStore({ clock, disk }), DECK_RECORDS, keepNoBackup);
+  assert.deepEqual(idsOf(again.records), ids);
+  // What changes later is written over it, wherever it is written.
+  const sail = DECK_RECORDS.write({ kind: "sail", id: TASK, version: 2, record: { id: TASK, createdMs: 2 } });
+  const last = openMemoryStore({ clock, disk });
+  await last.commit(groupsOf([sail], again.sequence), await last.takeTerm());
+  assert.equal(disk.records.size, Object.keys(ids).length);
+});
+
+Deno.test("a move that was cut off between the new place and the old is gone on with", async () => {
+  const disk = createMemoryDisk();
+  const store = openMemoryStore({ clock, disk });
+  const old: Change = { kind: "put", key: ["sail", TASK], value: { v: 1, record: { id: TASK } } };
+  const moved = DECK_RECORDS.write({ kind: "sail", id: TASK, version: 2, record: { id: TASK } });
+  await store.commit(groupsOf([old, moved], 0), await store.takeTerm());
+  const { records } = await openRecords(openMemoryStore({ clock, disk }), DECK_RECORDS, () => Promise.resolve());
+  assert.deepEqual(new Set(records.map(({ id }) => id)), new Set([TASK]));
+  assert.equal(disk.records.size, 1);
+});
+
+Deno.test("tasks that are made at about the same time lie side by side, whatever their ids begin with", () => {
+  const at = (first: string, wallMs: number) => {
+    const id = taskIdAt(`${first}${TASK.slice(first.length)}`, wallMs);
+    assert.match(id, new RegExp(`^${first}[0-9a-f-]*$`));
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    return String(DECK_RECORDS.write({ kind: "sail", id, version: 2, record: {} }).key[1]);
+  };
+  const inTime = [
+    at("ffffffff", 1_800_000_000_000),
+    at("0a0a0a0a", 1_800_000_000_001),
+    at("77777777", 1_900_000_000_000),
+  ];
+  assert.deepEqual(inTime.toSorted(), inTime);
 });
 
 Deno.test("a journal of the first builds, which has no version, is of version 1", () => {
