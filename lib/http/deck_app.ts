@@ -45,7 +45,7 @@ export interface HttpApp {
 export function createDeckApp(options: DeckAppOptions): HttpApp {
   const { deck, clock, logger, version, upgrade } = options;
   const routes: Route[] = [
-    ...originalDeckRoutes(deck),
+    ...originalDeckRoutes(deck, clock),
     ...taskRoutes({ deck, clock, logger, upgrade }),
     ...workflowRoutes(deck),
     ...runRoutes(deck),

@@ -4,6 +4,7 @@ import type { OriginalTask } from "../../lib/deck/api.ts";
 import { decodeSailEvent } from "../../lib/http/compat/go_decode.ts";
 import { translateEvent } from "../../lib/http/compat/translate.ts";
 import { originalNode, recorded, recordedStats } from "./recorded.ts";
+import { STALL_MS } from "../../lib/http/reader_watch.ts";
 import { attemptRecord, sailRecord, specOf, TASK_ID, taskDetail } from "./records.ts";
 import { deckRig } from "./support.ts";
 
@@ -75,6 +76,37 @@ Deno.test("GET /nodes answers as recorded", async () => {
     originalNodes: () => [originalNode("localhost:8080", stats, 0), originalNode("localhost:8081", second, 1)],
   };
   await assertAnswersAs("deck-get-nodes", await rig.fetch("/nodes"));
+});
+
+Deno.test("a long GET /tasks is made while it is read, and says the same", async () => {
+  const rig = deckRig();
+  const { sail, ...rest } = recordedTask();
+  let made = 0;
+  function* tasks(count: number) {
+    for (let i = 0; i < count; i++) {
+      made = i + 1;
+      yield { ...rest, sail: { ...sail, id: `task-${i}` } };
+    }
+  }
+  for (const count of [1, 199, 200, 201, 400, 1_001]) {
+    rig.deck.overrides = { originalTasks: () => tasks(count) };
+    const text = await (await rig.fetch("/tasks")).text();
+    assert.deepEqual(JSON.parse(text).map(({ ID }: { ID: string }) => ID), Array.from(tasks(count), (t) => t.sail.id));
+    assert.ok(text.startsWith('[{"ID"') && text.endsWith("}]\n"));
+  }
+  rig.deck.overrides = { originalTasks: () => tasks(100_000) };
+  const { body } = await rig.fetch("/tasks");
+  assert.ok(made < 1_000, `${made} were made before anybody read`);
+  await body!.cancel();
+});
+
+Deno.test("a reader of a long GET /tasks who stops reading is cut off", async () => {
+  const rig = deckRig();
+  rig.deck.overrides = { originalTasks: () => Array.from({ length: 5_000 }, recordedTask) };
+  const reader = (await rig.fetch("/tasks")).body!.getReader();
+  await reader.read();
+  rig.clock.advance(STALL_MS);
+  await assert.rejects(reader.read(), /the reader does not read/);
 });
 
 Deno.test("empty lists are [], not the original's null", async () => {

@@ -3,6 +3,8 @@
  * text, its 404. tests/fixtures/original holds what it said on the wire.
  */
 
+import type { Clock } from "../../contracts/clock.ts";
+import { pieceStream } from "../piece_stream.ts";
 import { clip } from "../problems.ts";
 
 const PLAIN = "text/plain; charset=utf-8";
@@ -32,6 +34,38 @@ export function emptyAnswer(status: number): Response {
 
 export function goJsonAnswer(value: unknown): Response {
   return new Response(goJson(value), { headers: { "content-type": "application/json" } });
+}
+
+/** Of a long list; each takes a millisecond or two to make. */
+const ITEMS_A_PIECE = 200;
+
+/** As `goJsonAnswer` of an array, but a long one is made while it is read, of the items as they are by then. */
+export function goJsonListAnswer(items: Iterable<unknown>, clock: Clock): Response {
+  const pieces = listPieces(items);
+  const first = pieces.next();
+  const second = pieces.next();
+  const headers = { "content-type": "application/json" };
+  if (second.done) return new Response(first.value, { headers });
+  return new Response(pieceStream(chained([first.value!, second.value], pieces), clock), { headers });
+}
+
+function* listPieces(items: Iterable<unknown>): Generator<string> {
+  let piece: string[] = [];
+  let before = "[";
+  for (const item of items) {
+    if (piece.length === ITEMS_A_PIECE) {
+      yield before + piece.join(",");
+      before = ",";
+      piece = [];
+    }
+    piece.push(goJson(item).slice(0, -1));
+  }
+  yield `${before}${piece.join(",")}]\n`;
+}
+
+function* chained(first: readonly string[], rest: Generator<string>): Generator<string> {
+  yield* first;
+  yield* rest;
 }
 
 /** As plainError: the original sends what it created without a content type. */

@@ -1,18 +1,19 @@
 /** The original manager's routes, for clients written for it. */
+import type { Clock } from "../../contracts/clock.ts";
 import type { CommandReply, DeckApi, SubmitReply } from "../../deck/api.ts";
 import type { EdgeContext, Route } from "../edge.ts";
-import { goJsonAnswer } from "./answers.ts";
+import { goJsonAnswer, goJsonListAnswer } from "./answers.ts";
 import { stopAnswer, takeEvent, taskIdOf } from "./event_body.ts";
 import type { EventOutcome } from "./event_body.ts";
 import { renderDeckTask, renderNode } from "./render.ts";
 
-export function originalDeckRoutes(deck: DeckApi): Route[] {
+export function originalDeckRoutes(deck: DeckApi, clock: Clock): Route[] {
   const act = {
     submit: async (task: Parameters<DeckApi["submit"]>[0]) => submitted(await deck.submit(task)),
     stop: async (taskId: string) => stopped(await deck.stop(taskId, null)),
   };
   const post = (context: EdgeContext) => takeEvent(context.req.raw, act);
-  const list = () => goJsonAnswer(Array.from(deck.originalTasks(), renderDeckTask));
+  const list = () => goJsonListAnswer(rendered(deck), clock);
   return [
     { method: "POST", path: "/tasks", role: "admin", handle: post },
     { method: "GET", path: "/tasks", role: "read", handle: list },
@@ -27,6 +28,10 @@ export function originalDeckRoutes(deck: DeckApi): Route[] {
     },
     { method: "GET", path: "/nodes", role: "read", handle: () => goJsonAnswer(deck.originalNodes().map(renderNode)) },
   ];
+}
+
+function* rendered(deck: DeckApi): Generator<Record<string, unknown>> {
+  for (const task of deck.originalTasks()) yield renderDeckTask(task);
 }
 
 function submitted(reply: SubmitReply): EventOutcome {
