@@ -19,21 +19,30 @@ const GAP = 2;
 const LEAST_WIDTH = 4;
 const CODES = { green: [32, 39], yellow: [33, 39], red: [31, 39], grey: [90, 39], bold: [1, 22] } as const;
 
+/** Its time grows with the square of a table's rows; as many tables of this size do. */
+const ROWS_AT_ONCE = 50;
+
 /** Rows under their heads; ends with a line end. cli-table3 is loaded here and not before. */
 export async function renderTable<T>(io: Io, columns: readonly Column<T>[], items: readonly T[]): Promise<string> {
-  const { Table } = await import("./table.ts");
+  const { Table, textWidth } = await import("./table.ts");
   const cells = items.map((item) => columns.map((column) => clean(column.value(item))));
-  const widths = columns.map((column, index) =>
-    Math.max(textWidth(column.head), ...cells.map((row) => textWidth(row[index])))
+  const widths = columns.map(({ head }, index) =>
+    cells.reduce((widest, row) => Math.max(widest, textWidth(row[index])), textWidth(head))
   );
-  const table = new Table({
-    head: columns.map((column) => column.head),
-    chars: NO_LINES,
-    style: { "padding-left": 0, "padding-right": GAP, head: [], border: [] },
-    ...(io.outIsTerminal ? { colWidths: fit(widths, columns, io.size().columns).map((width) => width + GAP) } : {}),
-  });
-  cells.forEach((row, r) => table.push(row.map((text, c) => paint(io, columns[c].colour?.(items[r]) ?? null, text))));
-  return table.toString().split("\n").map((line) => line.trimEnd() + "\n").join("");
+  const fitted = io.outIsTerminal ? fit(widths, columns, io.size().columns) : widths;
+  const rows = cells.map((row, r) => row.map((text, c) => paint(io, columns[c].colour?.(items[r]) ?? null, text)));
+  let lines = "";
+  for (let from = 0; from === 0 || from < rows.length; from += ROWS_AT_ONCE) {
+    const table = new Table({
+      head: from === 0 ? columns.map((column) => column.head) : [],
+      chars: NO_LINES,
+      style: { "padding-left": 0, "padding-right": GAP, head: [], border: [] },
+      colWidths: fitted.map((width) => width + GAP),
+    });
+    table.push(...rows.slice(from, from + ROWS_AT_ONCE));
+    lines += table.toString().split("\n").map((line) => line.trimEnd() + "\n").join("");
+  }
+  return lines;
 }
 
 const NO_LINES = Object.fromEntries(
@@ -61,11 +70,6 @@ function fit(widths: readonly number[], columns: readonly { readonly min?: numbe
   return fitted;
 }
 
-/** Code points: near enough for choosing widths; cli-table3 measures exactly when it cuts and pads. */
-function textWidth(text: string): number {
-  return [...text].length;
-}
-
 export function paint(io: Io, colour: Colour, text: string): string {
   if (colour === null || text === "" || !coloured(io)) return text;
   const [on, off] = CODES[colour];
@@ -88,12 +92,30 @@ export function cleanLines(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]+/g, "");
 }
 
-/** Uuids are shortened to what is unique among `others`, at least eight digits; ids that users chose stay whole. */
-export function shortId(id: string, others: readonly string[] = []): string {
-  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-/i.test(id)) return clean(id);
-  let length = 8;
-  while (length < id.length && others.some((other) => other !== id && other.startsWith(id.slice(0, length)))) length++;
-  return id.slice(0, length);
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
+const SHORT_ID = 8;
+
+/** A uuid is shortened to its first eight digits; an id that a user chose stays whole. */
+export function shortId(id: string): string {
+  return UUID.test(id) ? id.slice(0, SHORT_ID) : clean(id);
+}
+
+/** As `shortId`, but as long as it takes to tell each of `ids` from the others. */
+export function shortIds(ids: readonly string[]): (id: string) => string {
+  const lengths = new Map<string, number>();
+  // In order, those that begin alike stand beside each other.
+  const sorted = [...new Set(ids)].sort();
+  for (const [i, id] of sorted.entries()) {
+    const alike = Math.max(sharedLength(id, sorted[i - 1] ?? ""), sharedLength(id, sorted[i + 1] ?? ""));
+    if (alike >= SHORT_ID) lengths.set(id, alike + 1);
+  }
+  return (id) => UUID.test(id) ? id.slice(0, lengths.get(id) ?? SHORT_ID) : clean(id);
+}
+
+function sharedLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
 }
 
 /** `Running (healthy)`, `Failed (1)` */

@@ -4,7 +4,7 @@ import type { Deck } from "../client/client.ts";
 import type { TaskView } from "../messages/api.ts";
 import { action, type Context, deckOf, type DeckOption, type JsonOption, printJson, printJsonLine } from "./context.ts";
 import { withDeck, withExample, withJson } from "./context.ts";
-import { clean, type Column, portTexts, renderTable, shortId, stateColour, stateText } from "./render.ts";
+import { clean, type Column, portTexts, renderTable, shortId, shortIds, stateColour, stateText } from "./render.ts";
 import { showTask, watchTask } from "./status_detail.ts";
 import { isFinal } from "./task_facts.ts";
 import { ago, clockTime } from "./times.ts";
@@ -53,9 +53,9 @@ async function listed(context: Context, deck: Deck, options: StatusOptions): Pro
 
 function renderTasks(context: Context, tasks: readonly TaskView[], options: StatusOptions): Promise<string> {
   const nowMs = context.io.nowMs();
-  const ids = tasks.map((task) => task.id);
+  const idOf = shortIds(tasks.map((task) => task.id));
   const columns: Column<TaskView>[] = [
-    { head: "ID", value: (task) => shortId(task.id, ids), min: 8 },
+    { head: "ID", value: (task) => idOf(task.id), min: 8 },
     { head: "NAME", value: (task) => task.name, min: 12 },
     { head: "CREATED", value: (task) => ago(task.createdAt, nowMs) },
     { head: "STATE", value: stateText, colour: stateColour },
@@ -64,8 +64,8 @@ function renderTasks(context: Context, tasks: readonly TaskView[], options: Stat
   ];
   if (options.wide) columns.push(...WIDE);
   // Only where something waits is there something to explain.
-  if (tasks.some((task) => noteOf(task, ids) !== "")) {
-    columns.push({ head: "", value: (task) => noteOf(task, ids), colour: () => "grey", min: 20 });
+  if (tasks.some((task) => noteOf(task, idOf) !== "")) {
+    columns.push({ head: "", value: (task) => noteOf(task, idOf), colour: () => "grey", min: 20 });
   }
   return renderTable(context.io, columns, tasks);
 }
@@ -82,9 +82,9 @@ function portsOf(task: TaskView): string {
   return isFinal(task.state) ? "-" : portTexts(task.attempt).join(", ") || "-";
 }
 
-function noteOf(task: TaskView, ids: readonly string[]): string {
+function noteOf(task: TaskView, idOf: (id: string) => string): string {
   if (task.state !== "pending" || task.why === null) return "";
-  return `<- ${clean(task.why)} (ormen status ${shortId(task.id, ids)})`;
+  return `<- ${clean(task.why)} (ormen status ${idOf(task.id)})`;
 }
 
 async function watchTasks(context: Context, deck: Deck, options: StatusOptions): Promise<void> {

@@ -1,2 +1,6 @@
-/** The only door to cli-table3, which is CommonJS: a bundle loses its default export when it is imported lazily. */
+/**
+ * The only door to cli-table3 and to its measure of a text's width, which are CommonJS: a bundle loses their default exports
+ * when they are imported lazily.
+ */
 export { default as Table } from "cli-table3";
+export { default as textWidth } from "string-width";
