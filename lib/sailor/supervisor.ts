@@ -235,7 +235,12 @@ export class Supervisor {
     const { entry } = this;
     if (entry.outcome) return this.#over ? await this.#keepDown() : await this.#readAgain();
     if (entry.phase === "accepted") return await this.#prepare();
-    const container = await this.runtime.inspect(this.name);
+    // What woke us until now is seen by this look.
+    this.#wanted = false;
+    return await this.#goOnFrom(await this.runtime.inspect(this.name));
+  }
+
+  async #goOnFrom(container: ContainerObservation | undefined): Promise<Step> {
     if (!container) return await this.#end("lost", "vanished", { message: "its container vanished" });
     this.#note(container);
     switch (container.status) {
@@ -285,20 +290,23 @@ export class Supervisor {
       this.#tell({ message: "waits for the addresses of its services from the deck" });
       return "wait";
     }
+    let container: ContainerObservation | undefined;
     try {
       await this.#admitted();
       if (spec.pull === "always") await this.#pullImage();
-      await this.#create();
+      container = await this.#create();
     } catch (error) {
       if (this.#stopWanted()) return "again";
       if (!(error instanceof RuntimeError) || error.code === "unavailable") throw error;
       return await this.#end("failed", "notCreated", { message: error.message });
     }
     await this.#journalStarted();
-    return "again";
+    // As it was made a moment ago: no other look is needed.
+    return container ? await this.#goOnFrom(container) : "again";
   }
 
-  async #create(): Promise<void> {
+  /** Undefined: a stop came before it was made. */
+  async #create(): Promise<ContainerObservation | undefined> {
     const signal = new AbortController().signal;
     const create = () =>
       this.#o.slots.use(async () =>
@@ -306,11 +314,11 @@ export class Supervisor {
         await this.runtime.create(await this.#containerSpec(), signal)
       );
     try {
-      await create();
+      return await create();
     } catch (error) {
       if (!(error instanceof RuntimeError) || error.code !== "noImage" || this.spec.pull === "never") throw error;
       await this.#pullImage();
-      if (!this.#stopWanted()) await create();
+      return this.#stopWanted() ? undefined : await create();
     }
   }
 
@@ -366,7 +374,7 @@ export class Supervisor {
 
   async #start(): Promise<Step> {
     try {
-      await this.#o.slots.use(() => this.runtime.start(this.name));
+      await this.#o.slots.use(() => this.runtime.start(this.name), { goesOn: true });
     } catch (error) {
       if (!(error instanceof RuntimeError) || error.code === "unavailable" || error.code === "missing") throw error;
       return await this.#end("failed", "notCreated", { message: error.message });
@@ -594,7 +602,7 @@ export class Supervisor {
     const gone = () => unreadable("its container vanished before what it left behind could be read");
     if (!await this.runtime.inspect(this.name)) return gone();
     try {
-      return await this.#o.slots.use(() => readResult({ ...this.#o, name: this.name }));
+      return await this.#o.slots.use(() => readResult({ ...this.#o, name: this.name }), { goesOn: true });
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
       if (error.code === "missing") return gone();

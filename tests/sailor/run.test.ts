@@ -23,6 +23,48 @@ Deno.test("an assignment is created, started and reported running, without looki
   await rig.end();
 });
 
+Deno.test("what is made is started without another look at it, and what a look has seen is not looked at again", async () => {
+  const rig = new Rig();
+  let looks = 0;
+  const made = rig.engine.runtime.bind(rig.engine);
+  rig.engine.runtime = (nodeId) => {
+    const runtime = made(nodeId);
+    const inspect = (name: string) => {
+      looks++;
+      return runtime.inspect(name);
+    };
+    return { ...runtime, inspect };
+  };
+  const deck = await rig.begin();
+  looks = 0;
+  deck.assign([assignment("a")]);
+  await rig.clock.settle();
+  assert.equal(deck.last("a").state, "running");
+  assert.equal(looks, 1);
+  // An event that comes later is news.
+  rig.engine.exit(nameOf("a"), 0);
+  await rig.clock.settle();
+  assert.equal(deck.last("a").state, "completed");
+  await rig.end();
+});
+
+Deno.test("of many, those that were made are started before others are made", async () => {
+  const rig = new Rig();
+  const deck = await rig.begin();
+  const count = 60;
+  deck.assign(Array.from({ length: count }, (_, i) => assignment(`t${i}`)));
+  await rig.clock.settle();
+  assert.equal(rig.engine.calls.length, 2 * count);
+  let begun = 0;
+  let most = 0;
+  for (const call of rig.engine.calls) {
+    begun += call.startsWith("create") ? 1 : -1;
+    most = Math.max(most, begun);
+  }
+  assert.ok(most <= count / 2, `${most} of ${count} were made before any of them was started`);
+  await rig.end();
+});
+
 Deno.test("labels of users do not override Ormen's own", async () => {
   const rig = new Rig();
   const deck = await rig.begin();

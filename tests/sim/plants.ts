@@ -117,7 +117,7 @@ export const PLANTS: readonly Plant[] = [
     edits: [{
       file: "lib/sailor/supervisor.ts",
       text: 'if (!container) return await this.#end("lost", "vanished", { message: "its container vanished" });',
-      instead: 'if (!container) {\n      entry.phase = "accepted";\n      return "again";\n    }',
+      instead: 'if (!container) {\n      this.entry.phase = "accepted";\n      return "again";\n    }',
     }],
     breaks: ["I2"],
   },
@@ -142,8 +142,8 @@ export const PLANTS: readonly Plant[] = [
       text: "if (last !== undefined && last < first) return last;",
       instead: "if (last !== undefined) return last;",
     }],
-    from: 70,
-    breaks: ["I1", "I3"],
+    from: 490,
+    breaks: ["I1", "I2", "I3"],
   },
   {
     name: "the retry of a step is forgotten over a crash",
