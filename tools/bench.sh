@@ -1,6 +1,8 @@
 #!/bin/sh
-# The engine's time a step of a workflow, against the same tasks by hand: N repetitions (5). Needs no Engine.
+# Measures what docs/performance.md tells of. ONLY="row row" for some of it, QUICK=1 for the form of less than a minute.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/env.sh
-exec deno run -A tests/bench/workflow.ts "${N:-5}"
+sh tools/build.sh
+# shellcheck disable=SC2086 # Names of rows, in words.
+exec sh tools/with_engine.sh deno run --quiet -A --unstable-kv tests/bench/main.ts ${QUICK:+--quick} ${ONLY:-}
