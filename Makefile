@@ -10,7 +10,7 @@ help:
 	@echo "make chaos   kill -9 of decks and sailors under tasks, then under workflows, 3 minutes each; MINUTES=n SEED=n TASKS=n"
 	@echo "make fuzz    hostile requests and messages: N=50000, SEED=n repeats a run"
 	@echo "make sim     whole clusters under faults, from seeds: SEEDS=10000, or SEED=n for one"
-	@echo "make bench   the figures of docs/performance.md, about 20 minutes; QUICK=1 in less than one, ONLY=name some rows"
+	@echo "make bench   the figures of docs/performance.md, 13 minutes; QUICK=1 in less than one, ONLY=name some rows"
 	@echo "make build   one executable file: dist/ormen"
 	@echo "make check   format, lint, types, import rules (seconds)"
 	@echo "make clean   remove what these made, the toolchain included"
