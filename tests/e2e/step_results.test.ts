@@ -1,5 +1,6 @@
 /** Steps of workflows at a true sailor: what they leave behind reaches the deck with their end, also over kill -9. */
 import assert from "node:assert/strict";
+import { isFinal } from "../../lib/core/attempt.ts";
 import { LABEL_OWNER } from "../../lib/contracts/runtime.ts";
 import type { StepTask, TaskDocument, TaskSpec } from "../../lib/core/documents/task.ts";
 import type { Assignment, AttemptReport } from "../../lib/messages/session.ts";
@@ -92,7 +93,12 @@ async function allAcknowledged(running: Process, deck: SocketDeck, clusterId: st
     const next: ScriptedDeck = await deck.next(true);
     if (next.hello.attempts.length === 0) return true;
     next.welcome([], { clusterId });
-    await eventually("they are told again", () => next.messages.some(({ kind }) => kind === "reports"), 30_000);
+    // All of them: what has to be read from its container again is told later than the others.
+    await eventually("they are told again", () => {
+      const reports = next.messages.flatMap((message) => message.kind === "reports" ? message.reports : []);
+      const told = new Set(reports.filter(({ state }) => isFinal(state)).map(({ attemptId }) => attemptId));
+      return next.hello.attempts.every(({ attemptId }) => told.has(attemptId));
+    }, 30_000);
     return false;
   }, 60_000);
 }
