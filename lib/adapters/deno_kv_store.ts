@@ -142,8 +142,11 @@ export async function openDenoKvStore({ path, clock, logger }: DenoKvStoreOption
       while (true) {
         const { entries, cursor } = await next;
         const isLast = entries.length < LOAD_BATCH;
-        // Read while this one is decoded.
-        if (!isLast) next = readPage(cursor);
+        if (!isLast) {
+          // Read while this one is decoded. Its failure is told to who asks for it; who stops reading before does not.
+          next = readPage(cursor);
+          next.catch(() => {});
+        }
         for (const { key, value } of entries) yield decodeRecord(key, value);
         if (isLast) return;
       }
