@@ -5,7 +5,7 @@
  *   deno run -A tests/bench/light_sailors.ts DECK FIRST COUNT
  *
  * Orders: "ready" waits until all are welcome; "acknowledged" gives, for each task whose running was acknowledged since the last
- * time, when; "idle" tells nothing and only shows that the process lives.
+ * time, when.
  */
 import { makePrivateKey, signerOf } from "../../lib/adapters/node_keys.ts";
 import { createDialer } from "../../lib/adapters/web_socket_link.ts";
@@ -24,7 +24,6 @@ const NO_LOCAL_TASKS = { cpuCores: 0, memoryBytes: 0, diskBytes: 0, hostPorts: [
 const ENDS = "ends";
 const dialer = createDialer(FRAME_BYTES_MAX);
 const acknowledged = new Map<string, number>();
-const welcomes: Promise<void>[] = [];
 
 /** As a machine says them: heartbeats are read by the deck as they come from real ones. */
 const STATS = {
@@ -41,7 +40,6 @@ async function join(number: number): Promise<void> {
   const instance = crypto.randomUUID();
   const link = await dialer.dial(`${deck}/v1/session`, {});
   const welcome = Promise.withResolvers<void>();
-  welcomes.push(welcome.promise);
   const toldOf = new Map<string, string>();
   let frames = 0;
   const send = (link: Link, message: object) => link.send(JSON.stringify({ ...message, n: ++frames }));
@@ -127,7 +125,7 @@ async function joinAll(): Promise<void> {
 }
 
 const all = joinAll();
-await answerOrders(async (order: "ready" | "acknowledged" | "idle") => {
+await answerOrders(async (order: "ready" | "acknowledged") => {
   if (order === "ready") await all;
   if (order !== "acknowledged") return null;
   const times = Object.fromEntries(acknowledged);

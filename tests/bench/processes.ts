@@ -53,6 +53,7 @@ export async function startDeck(
     ...["deck", "-H", "127.0.0.1", "-p", `${port}`, "-w", "", "--data-dir", `${directory}/deck`],
     ...["--keep-tasks", "100000", ...options.args ?? []],
   ], "null");
+  const watched = watch(child);
   await until(async () => {
     try {
       return await isReady(port);
@@ -61,7 +62,6 @@ export async function startDeck(
     }
   }, 2);
   const readyMs = performance.now() - fromMs;
-  const watched = watch(child);
   return {
     ...watched,
     url,

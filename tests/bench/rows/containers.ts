@@ -9,7 +9,7 @@
 import type Docker from "dockerode";
 import { createOptions } from "../../../lib/adapters/docker_translate.ts";
 import { connect } from "../../../lib/client/mod.ts";
-type Client = ReturnType<typeof connect>;
+import { LABEL_NODE } from "../../../lib/contracts/runtime.ts";
 import type { Row } from "../figures.ts";
 import { median } from "../figures.ts";
 import { dockerAt } from "../../fixtures/engine.ts";
@@ -18,9 +18,13 @@ import type { DeckProcess, Watched } from "../processes.ts";
 import { ORMEN, spawn, startDeck, until, watch } from "../processes.ts";
 import { ask, pieces } from "../raw_http.ts";
 
+type Client = ReturnType<typeof connect>;
+
 const CMD = ["sleep", "1000"];
 const LABEL = "ormen-bench.bare";
+const SERVICE = "ormen-bench";
 const MIB = 2 ** 20;
+const PATIENCE_MS = 120_000;
 /** Cores of each of many, so that all of them fit on a small machine. */
 const SMALL = 0.03;
 
@@ -31,6 +35,7 @@ interface Ground {
   readonly client: Client;
   readonly deck: DeckProcess;
   readonly sailor: Watched;
+  readonly nodeId: string;
   /** Resolves with the time of the last when so many more containers have started. */
   starts(count: number): Promise<number>;
   /** The same of containers that have ended. */
@@ -53,17 +58,18 @@ async function withGround<T>(host: string, use: (ground: Ground) => Promise<T>):
   const sailor = watch(child);
   const client = connect(deck.url);
   const counts = followEvents(host);
+  let nodeId = "";
   try {
     await until(async () => {
-      for await (const { status } of client.nodes()) if (status === "ready") return true;
-      return false;
+      for await (const { id, status } of client.nodes()) if (status === "ready") nodeId = id;
+      return nodeId !== "";
     });
     const { starts, ends } = await counts;
-    return await use({ docker, host, client, deck, sailor, starts, ends });
+    return await use({ docker, host, client, deck, sailor, nodeId, starts, ends });
   } finally {
     await sailor.end();
     await deck.end();
-    await removeAll(docker);
+    await removeAll({ docker, nodeId });
     (await counts).close();
   }
 }
@@ -72,6 +78,7 @@ async function followEvents(host: string) {
   const connection = await ask({ path: host.replace("unix://", "") }, {
     path: `/events?filters=${encodeURIComponent('{"type":["container"],"event":["start","die"]}')}`,
   });
+  let closed = false;
   const waits: { kind: "start" | "die"; left: number; done: (atMs: number) => void }[] = [];
   void (async () => {
     try {
@@ -85,17 +92,49 @@ async function followEvents(host: string) {
           }
         }
       }
-    } catch { /* Closed at the end of the row. */ }
+    } catch (error) {
+      if (!closed) throw error;
+    }
   })();
-  const after = (kind: "start" | "die") => (left: number) =>
-    new Promise<number>((done) => waits.push({ kind, left, done }));
-  return { starts: after("start"), ends: after("die"), close: () => connection.close() };
+  const after = (kind: "start" | "die") => (count: number) =>
+    new Promise<number>((resolve, reject) => {
+      const wait = { kind, left: count, done };
+      const late = () =>
+        reject(
+          new Error(
+            `${count} events of the kind ${kind} did not come, ${wait.left} are missing; has the machine room?`,
+          ),
+        );
+      const timer = setTimeout(late, PATIENCE_MS);
+      waits.push(wait);
+      function done(atMs: number): void {
+        clearTimeout(timer);
+        resolve(atMs);
+      }
+    });
+  const close = () => {
+    closed = true;
+    connection.close();
+  };
+  return { starts: after("start"), ends: after("die"), close };
 }
 
-async function removeAll(docker: Docker): Promise<void> {
-  const all = await docker.listContainers({ all: true });
-  const left = all.filter(({ Image }) => Image.startsWith(BUSYBOX_IMAGE.split(":")[0]));
-  await inParallel(8, left, ({ Id }) => docker.getContainer(Id).remove({ force: true, v: true }).catch(() => {}));
+/** The bench's own: bare ones, those of its sailor, and those of its swarm service; the Engine may be in use by others. */
+function isOurs({ Labels }: Docker.ContainerInfo, nodeId: string): boolean {
+  return LABEL in Labels || Labels[LABEL_NODE] === nodeId || Labels["com.docker.swarm.service.name"] === SERVICE;
+}
+
+async function removeAll({ docker, nodeId }: Pick<Ground, "docker" | "nodeId">): Promise<void> {
+  const left = (await docker.listContainers({ all: true })).filter((each) => isOurs(each, nodeId));
+  await inParallel(8, left, async ({ Id }) => {
+    try {
+      await docker.getContainer(Id).remove({ force: true, v: true });
+    } catch (error) {
+      // Gone, or going: the swarm removes its own as well.
+      const { statusCode } = error as { statusCode?: number };
+      if (statusCode !== 404 && statusCode !== 409) throw error;
+    }
+  });
 }
 
 async function inParallel<T>(width: number, items: readonly T[], work: (item: T, i: number) => Promise<unknown>) {
@@ -132,7 +171,7 @@ export const startOne: Row = {
   name: "start-1",
   needsEngine: true,
   run: (bench) =>
-    withGround(bench.engine!, async ({ docker, client, deck, sailor, starts }) => {
+    withGround(bench.engine!, async ({ docker, client, deck, sailor, nodeId, starts }) => {
       const [count, warm] = bench.full ? [50, 5] : [6, 1];
       const bare: number[] = [];
       const ormen: number[] = [];
@@ -141,7 +180,7 @@ export const startOne: Row = {
         // Whoever is second finds the Engine with one container more.
         if (i % 2 !== 0) order.reverse();
         for (const start of order) await start(i);
-        await removeAll(docker);
+        await removeAll({ docker, nodeId });
         // What the sailor does about that is not to fall into the next measurement.
         await until(async () => (await client.task(`one-${i}`)).endedAt !== null);
         if (i === -1) { for (const process of [deck, sailor]) process.usage(""); }
@@ -179,7 +218,7 @@ export const startMany: Row = {
   name: "start-n",
   needsEngine: true,
   run: (bench) =>
-    withGround(bench.engine!, async ({ docker, client, deck, sailor, starts }) => {
+    withGround(bench.engine!, async ({ docker, client, deck, sailor, nodeId, starts }) => {
       const [count, repetitions] = bench.full ? [60, 5] : [20, 1];
       const cpu = { deck: 0, sailor: 0 };
       let round = 0;
@@ -222,7 +261,7 @@ export const startMany: Row = {
         const fromMs = performance.now();
         await start(`many-${round++}`);
         const seconds = (await running - fromMs) / 1000;
-        await removeAll(docker);
+        await removeAll({ docker, nodeId });
         return count / seconds;
       }
 
@@ -247,7 +286,7 @@ export const swarm: Row = {
   name: "swarm",
   needsEngine: true,
   run: (bench) =>
-    withGround(bench.engine!, async ({ docker, host, client, deck, sailor, starts, ends }) => {
+    withGround(bench.engine!, async ({ docker, host, client, deck, sailor, nodeId, starts, ends }) => {
       const [count, repetitions] = bench.full ? [60, 5] : [10, 1];
       await dockerCommand(host, ["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:0"]);
       const times = { ormenStart: [], swarmStart: [], ormenEnd: [], swarmEnd: [] } as Record<string, number[]>;
@@ -293,7 +332,7 @@ export const swarm: Row = {
 
       async function containers() {
         const all = await docker.listContainers({ all: false });
-        return all.filter(({ Image }) => Image.startsWith(BUSYBOX_IMAGE.split(":")[0]));
+        return all.filter((each) => isOurs(each, nodeId));
       }
 
       /** The process ends as soon as it is told to, or removal would measure the patience of both. */
@@ -301,7 +340,7 @@ export const swarm: Row = {
         const running = starts(count);
         const startMs = performance.now();
         await dockerCommand(host, [
-          ...["service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "bench"],
+          ...["service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", SERVICE],
           ...[
             "--replicas",
             `${count}`,
@@ -316,10 +355,10 @@ export const swarm: Row = {
         note("swarmStart", await running - startMs);
         const over = ends(count);
         const endMs = performance.now();
-        await dockerCommand(host, ["service", "rm", "bench"]);
+        await dockerCommand(host, ["service", "rm", SERVICE]);
         note("swarmEnd", await over - endMs);
         await until(async () => (await containers()).length === 0, 50);
-        await removeAll(docker);
+        await removeAll({ docker, nodeId });
       }
 
       async function measureOrmen(note: (key: string, ms: number) => void, i: number): Promise<void> {
@@ -337,7 +376,7 @@ export const swarm: Row = {
         await client.services.remove(name);
         note("ormenEnd", await over - endMs);
         await until(async () => (await containers()).length === 0, 50);
-        await removeAll(docker);
+        await removeAll({ docker, nodeId });
       }
     }),
 };

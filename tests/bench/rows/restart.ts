@@ -9,8 +9,6 @@ export const restart: Row = {
     const [tasks, runs, repetitions] = bench.full ? [20_000, 1_000, 7] : [2_000, 50, 3];
     const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "ormen-bench." });
     try {
-      const empty = await startDeck();
-      await empty.end();
       const first = await startDeck({ directory });
       const helpers = await startSailors(first.url, 10, 1);
       await fillTasks(first.url, tasks, helpers);
